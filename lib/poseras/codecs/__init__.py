@@ -1,0 +1,1 @@
+"""Codecs: a file holds both directions of one representation, so that half pixels cancel."""

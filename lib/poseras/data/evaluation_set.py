@@ -1,0 +1,249 @@
+"""The people that a network is tested on: annotations, boxes and where they came from."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..skeleton import Skeleton
+from ..structures import PersonRecords
+from .annotation import AnnotationTable, join_tables, read_split
+from .coco_format import OnBadSample
+from .dataset import Dataset, load_dataset
+from .persons import (
+    BoxClipping,
+    annotated_persons,
+    detected_persons,
+    join_records,
+    sort_by_image,
+    training_persons,
+)
+from .posetrack_release import Sequences, read_sequences
+from .posetrack_versions import check_annotated_sequences, find_undetected_sequences
+from .space import attach_space
+
+logger = logging.getLogger("poseras")
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """The files that a test reads.
+
+    Attributes:
+        dataset: to which they belong.
+        split: its name, train, val or test.
+        annotations: in COCO format.
+        images: folder.
+        detections: person boxes, None where annotated boxes are tested.
+        sequences: folder of PoseTrack's original files, None for other protocols.
+        more_annotations: files of the same kind after the first one.
+    """
+
+    dataset: Dataset
+    split: str
+    annotations: Path
+    images: Path
+    detections: Path | None
+    sequences: Path | None = None
+    more_annotations: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """People to test on.
+
+    Attributes:
+        table: the annotations, joints in the order of the network.
+        records: the people, sorted by image.
+        files: where they were read from.
+        origin: for the protocol of a result: which files (as paths) and which boxes.
+        sequences: PoseTrack's original files by name, None for other protocols.
+    """
+
+    table: AnnotationTable
+    records: PersonRecords
+    files: EvaluationFiles
+    origin: dict[str, Any]
+    sequences: Sequences | None = None
+
+
+def find_evaluation_files(
+    root: Path,
+    dataset_name: str,
+    split: str,
+    annotations: str = "",
+    detections: str = "",
+    *,
+    use_gt_box: bool = False,
+) -> EvaluationFiles:
+    """Which files a test will read; they are there.
+
+    Args:
+        root: of the project, where relative paths start.
+        dataset_name: folder of data/.
+        split: train, val or test.
+        annotations: a file in the place of the split's own.
+        detections: a file in the place of the split's own.
+        use_gt_box: test on annotated boxes, no detections are read.
+
+    Raises:
+        FileNotFoundError: a file is missing; the line says how to get it.
+        ValueError: no such dataset or split, or one without detections.
+    """
+    dataset = load_dataset(root, dataset_name)
+    usual = dataset.split(split)
+    boxes = root / Path(detections).expanduser() if detections else usual.detections
+    files = EvaluationFiles(
+        dataset=dataset,
+        split=split,
+        annotations=root / Path(annotations).expanduser() if annotations else usual.annotations,
+        images=usual.images,
+        detections=None if use_gt_box else boxes,
+        sequences=usual.sequences if dataset.evaluation == "posetrack" else None,
+        more_annotations=() if annotations else usual.more_annotations,
+    )
+    if not files.annotations.is_file():
+        raise FileNotFoundError(
+            f"No annotations at {files.annotations}. Link or copy the {dataset_name} annotations "
+            f"and images into {dataset.folder} as data/README.md shows."
+        )
+    if not use_gt_box and files.detections is None:
+        raise ValueError(
+            f"The split {split} of {dataset_name} names no detections. --set test.detections=FILE "
+            "names some, --set test.use_gt_box=true tests on annotated boxes."
+        )
+    if files.detections is not None and not files.detections.is_file():
+        raise FileNotFoundError(
+            f"No person boxes at {files.detections}. Top-down testing reads them in COCO result "
+            "format; --set test.use_gt_box=true tests on annotated boxes."
+        )
+    if dataset.evaluation == "posetrack" and not _holds_sequences(files.sequences):
+        raise FileNotFoundError(
+            f"No PoseTrack sequences at {files.sequences}. Results are written and scored sequence "
+            f"by sequence: link the release's files, one .json each, into {dataset.folder} as "
+            "data/README.md shows."
+        )
+    return files
+
+
+def _holds_sequences(folder: Path | None) -> bool:
+    return folder is not None and any(folder.glob("*.json"))
+
+
+def load_evaluation_set(
+    files: EvaluationFiles,
+    skeleton: Skeleton,
+    *,
+    detection_threshold: float = 0.0,
+    box_clipping: BoxClipping = "published",
+    on_bad_sample: OnBadSample = "stop",
+    root_box_mm: tuple[float, float] | None = None,
+) -> EvaluationSet:
+    """Read the people of a test.
+
+    Annotated boxes of the train split are filtered and clipped as in training; those of other
+    splits are taken as they are, crowds and people without keypoints included, as published.
+
+    Args:
+        files: as `find_evaluation_files` gives them.
+        skeleton: of the network.
+        detection_threshold: boxes count whose score is above it.
+        box_clipping: of annotated boxes of the train split.
+        on_bad_sample: `stop` at a bad entry of a file, or `skip` it and list it.
+        root_box_mm: height and width of the box around the root that a network in 3D looks at;
+            joints in space and cameras of annotated people are then read, too.
+
+    Raises:
+        ValueError: a file is not what it should be, none of its people can be tested, or
+            PoseTrack's files are of different label versions.
+    """
+    if root_box_mm and files.detections is None:
+        return _load_in_space(files, skeleton, root_box_mm, on_bad_sample)
+    table = read_split(
+        files.dataset,
+        files.split,
+        skeleton=skeleton,
+        annotations=files.annotations,
+        on_bad_sample=on_bad_sample,
+    )
+    origin: dict[str, Any] = {
+        "dataset": files.dataset.name,
+        "split": files.split,
+        "annotations": files.annotations,
+    }
+    sequences = None
+    if files.sequences is not None:
+        sequences = read_sequences(files.sequences)
+        check_annotated_sequences(sequences, table.images, files.sequences, files.annotations)
+        origin["sequences"] = files.sequences
+    if files.detections is None:
+        records = annotated_persons(table)
+        if files.split == "train":
+            skip = files.dataset.skip_unlabelled
+            people = training_persons(table, box_clipping=box_clipping, skip_unlabelled=skip)
+            records = sort_by_image(people)
+            origin["box_clipping"] = box_clipping
+        return EvaluationSet(table, records, files, {**origin, "boxes": "annotated"}, sequences)
+    records = detected_persons(
+        table, files.detections, score_threshold=detection_threshold, on_bad_sample=on_bad_sample
+    )
+    undetected = find_undetected_sequences(sequences or {}, records, files.detections)
+    if undetected and on_bad_sample == "stop":
+        raise ValueError(f"{undetected} --set data.on_bad_sample=skip tests all the same.")
+    if undetected:
+        logger.warning(undetected)
+    origin |= {
+        "boxes": "detected",
+        "detections": files.detections,
+        "detection_threshold": detection_threshold,
+    }
+    return EvaluationSet(table, records, files, origin, sequences)
+
+
+def _load_in_space(
+    files: EvaluationFiles,
+    skeleton: Skeleton,
+    box_mm: tuple[float, float],
+    on_bad_sample: OnBadSample,
+) -> EvaluationSet:
+    """Every annotated person, with what their file knows of them in space."""
+    tables, people = [], []
+    paths = (files.annotations, *files.more_annotations)
+    for path in paths:
+        table = read_split(
+            files.dataset,
+            files.split,
+            skeleton=skeleton,
+            annotations=path,
+            on_bad_sample=on_bad_sample,
+        )
+        if not len(table) and len(paths) > 1:
+            logger.info("%s holds nobody.", path)
+            continue
+        tables.append(table)
+        people.append(
+            attach_space(
+                annotated_persons(table),
+                path,
+                files.dataset,
+                skeleton,
+                box_mm=box_mm,
+                on_bad_sample=on_bad_sample,
+            )
+        )
+    if not tables:
+        raise ValueError(f"Nobody is annotated in {', '.join(map(str, paths))}.")
+    records = sort_by_image(join_records(people))
+    located = records.space is not None and bool(records.space.located.any())
+    origin = {
+        "dataset": files.dataset.name,
+        "split": files.split,
+        "annotations": files.annotations,
+        "boxes": "around the annotated root in space" if located else "annotated",
+        "depth_of_root_and_camera": "annotated" if located else "unknown",
+    }
+    if len(tables) > 1:
+        origin["more_annotations"] = [path.name for path in files.more_annotations]
+    return EvaluationSet(join_tables(tables), records, files, origin)

@@ -1,0 +1,172 @@
+"""The samples of whole pictures: read, place or change, resize or warp, draw what is ignored.
+
+Both pipelines and the predictor make their samples here. Whatever batch a sample is made in, it
+comes out the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..structures import ImageRecords, View
+from . import image_augment
+from .ignored_regions import rasterise_regions
+from .image_view import place_picture, view_picture
+from .images import read_image
+from .person_samples import Batch, SampleError
+
+#: Keys of a sample in testing, and of one to learn from.
+TESTED_KEYS = ("image", "image_to_network", "index", "image_id")
+LEARNED_KEYS = (*TESTED_KEYS, "keypoints", "boxes_xywh", "ignore_mask")
+
+_FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What image samples are made of, the same for every batch.
+
+    Attributes:
+        records: the pictures.
+        view: how they become network input.
+        flip_permutation: (joints,) as `Skeleton.flip_permutation`; used in training alone.
+        pictures: RGB arrays in the place of the files of `records.images`, or None.
+    """
+
+    records: ImageRecords
+    view: View
+    flip_permutation: np.ndarray | None = None
+    pictures: Sequence[np.ndarray] | None = None
+
+    def draw(self, seed: int, passes: np.ndarray, rows: np.ndarray) -> image_augment.PictureDraws:
+        """The random numbers of the samples of some rows."""
+        return image_augment.draw_pictures(seed, passes, rows)
+
+    def make(
+        self, rows: np.ndarray, draws: image_augment.PictureDraws | None
+    ) -> tuple[Batch, dict[int, Exception]]:
+        """Make the samples of some rows.
+
+        Args:
+            rows: (samples,) of the records.
+            draws: random numbers of these samples, which make it a batch to learn from; None for
+                undisturbed views to test on. They must all have one size.
+
+        Returns:
+            batch: `LEARNED_KEYS` or `TESTED_KEYS`, batch axis first. A sample that could not be
+                made has image 0.
+            errors: by slot of the batch.
+        """
+        samples: dict[int, Batch] = {}
+        errors: dict[int, Exception] = {}
+        for slot, row in enumerate(np.asarray(rows)):
+            try:
+                pixels = self._read(int(row))
+                if draws is None:
+                    samples[slot] = self._make_tested(int(row), pixels)
+                else:
+                    samples[slot] = self._make_learned(int(row), pixels, draws, slot)
+            except SampleError as error:
+                errors[slot] = error
+        return self._stack(samples, rows, draws is not None), errors
+
+    def _read(self, row: int) -> np.ndarray:
+        image = int(self.records.image_index[row])
+        if self.pictures is not None:
+            return self.pictures[image]
+        return read_image(self.records.images.paths[image])
+
+    def _make_tested(self, row: int, pixels: np.ndarray) -> Batch:
+        placement = place_picture(pixels.shape[:2], self.view)
+        return {
+            "image": view_picture(pixels, placement, self.view),
+            "image_to_network": placement.matrix.astype(np.float32),
+        }
+
+    def _make_learned(
+        self, row: int, pixels: np.ndarray, draws: image_augment.PictureDraws, slot: int
+    ) -> Batch:
+        laws, view, size_hw = self.view.picture_augmentation, self.view, pixels.shape[:2]
+        first, last = self.records.first_person[row : row + 2]
+        keypoints = self.records.people.keypoints[first:last]
+        if draws.u_shift[slot] <= laws.keypoint_shift_probability:
+            keypoints = image_augment.shift_keypoints(keypoints, draws.shift_keys[slot])
+        change = image_augment.choose_change(draws, slot, laws)
+        middle = None
+        if laws.centre_on_people:
+            middle = image_augment.find_middle(keypoints, size_hw)
+        matrix = image_augment.change_matrix(change, size_hw, view.size_hw, middle)
+        image = warp_picture(pixels, matrix, view, view.border_rgb)
+        permutation = self.flip_permutation if change.mirrored else None
+        shown = image_augment.keypoints_in_picture_view(
+            keypoints, matrix, view.size_hw, permutation
+        )
+        padded = np.zeros((self.records.most_people, *shown.shape[1:]), np.float32)
+        boxes = np.zeros((self.records.most_people, 4), np.float32)
+        padded[: len(shown)] = shown
+        boxes[: len(shown)] = self.records.people.boxes_xywh[first:last]
+        return {
+            "image": image_augment.change_colours(image, draws, slot, laws),
+            "keypoints": padded,
+            "boxes_xywh": boxes,
+            "ignore_mask": self._warp_ignored(row, size_hw, matrix),
+            "image_to_network": matrix.astype(np.float32),
+        }
+
+    def _warp_ignored(self, row: int, size_hw: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
+        """(height, width) bool of the view; what lies beside the picture is learned."""
+        regions = self.records.ignored_regions[row] if self.records.ignored_regions else b""
+        if not regions:
+            return np.zeros(self.view.size_hw, bool)
+        learned = np.where(rasterise_regions(regions, size_hw), 0, 255).astype(np.uint8)
+        return warp_picture(learned, matrix, self.view, 255) < 128
+
+    def _stack(self, samples: dict[int, Batch], rows: np.ndarray, learned: bool) -> Batch:
+        """The samples of a batch one upon the other, 0 where there is none."""
+        usual = next(iter(samples.values()), None) or self._blank(learned)
+        blank = {key: np.zeros_like(values) for key, values in usual.items()}
+        made = [samples.get(slot, blank) for slot in range(len(rows))]
+        batch: Batch = {key: np.stack([sample[key] for sample in made]) for key in blank}
+        batch["index"] = np.asarray(rows, np.int64)
+        batch["image_id"] = self.records.image_ids[rows].astype(np.int64)
+        return batch
+
+    def _blank(self, learned: bool) -> Batch:
+        """What a sample holds where not one of a batch could be made."""
+        height, width = self.view.size_hw if learned else (self.view.length, self.view.length)
+        joints, people = self.records.people.keypoints.shape[1], self.records.most_people
+        blank: Batch = {
+            "image": np.zeros((height, width, 3), np.uint8),
+            "image_to_network": np.zeros((2, 3), np.float32),
+        }
+        if learned:
+            blank["keypoints"] = np.zeros((people, joints, 3), np.float32)
+            blank["boxes_xywh"] = np.zeros((people, 4), np.float32)
+            blank["ignore_mask"] = np.zeros((height, width), bool)
+        return blank
+
+
+def warp_picture(
+    pixels: np.ndarray, matrix: np.ndarray, view: View, border: int | tuple[int, int, int]
+) -> np.ndarray:
+    """Sample a changed view from a whole picture or a map of it.
+
+    Args:
+        pixels: (height, width) or (height, width, 3) uint8.
+        matrix: (2, 3), picture to view.
+        view: gives size and interpolation.
+        border: what lies beside the picture.
+    """
+    height, width = view.size_hw
+    return cv2.warpAffine(
+        pixels,
+        matrix,
+        (width, height),
+        flags=_FLAGS[view.interpolation],
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )

@@ -1,0 +1,1 @@
+"""What drives a system: devices, training, testing, snapshots, logs."""

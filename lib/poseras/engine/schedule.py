@@ -1,0 +1,106 @@
+"""The learning rate as a pure function of the step, and the arithmetic of epochs.
+
+A *step* is one update of the weights; steps count from 0, epochs too, and epoch e is the steps
+e * steps_per_epoch to (e + 1) * steps_per_epoch - 1. Nothing is stored, so nothing can be stale
+after a resume.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate for every step of a training run.
+
+    Attributes:
+        steps_per_epoch: updates in one epoch, at least 1.
+        end_epoch: number of epochs; the last step is steps_per_epoch * end_epoch - 1.
+        learning_rate: of the first epochs.
+        decay_epochs: ascending; the first step of each such epoch already has the lower rate.
+        decay_factor: what each of them divides by.
+        decay_factors: instead, the share of the first learning rate from each of them on; it may
+            rise again.
+        schedule: `step` as above; `cosine` falls from the first to the last step of the run as
+            half a cosine wave (Loshchilov and Hutter, ICLR 2017), whatever the decay epochs.
+        final_fraction: of the learning rate that the cosine ends at.
+        warmup_steps: over which the rate rises linearly, before either of them; 0 is none.
+
+    Source: the steps are those of Simple Baselines, Xiao et al., ECCV 2018. In the authors'
+    TensorFlow code the last iteration of an epoch already belonged to the next one; here it does
+    not.
+    """
+
+    steps_per_epoch: int
+    end_epoch: int = 140
+    learning_rate: float = 5e-4
+    decay_epochs: tuple[int, ...] = (90, 120)
+    decay_factor: float = 10.0
+    decay_factors: tuple[float, ...] = ()
+    schedule: Literal["step", "cosine"] = "step"
+    final_fraction: float = 0.0
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps_per_epoch < 1:
+            raise ValueError(
+                f"steps_per_epoch must be at least 1. Received {self.steps_per_epoch}."
+            )
+        if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
+            raise ValueError(
+                "decay_epochs must be ascending and name each epoch once. "
+                f"Received {list(self.decay_epochs)}."
+            )
+        if self.decay_factors and len(self.decay_factors) != len(self.decay_epochs):
+            raise ValueError(
+                f"decay_factors must have one share for each of {len(self.decay_epochs)} "
+                f"decay_epochs, or none at all. Received {list(self.decay_factors)}."
+            )
+        if self.decay_factor <= 0:
+            raise ValueError(f"decay_factor must be positive. Received {self.decay_factor}.")
+        if not 0 <= self.final_fraction <= 1:
+            raise ValueError(f"final_fraction must be in 0..1. Received {self.final_fraction}.")
+
+    @property
+    def end_step(self) -> int:
+        """The number of steps of the whole run."""
+        return self.steps_per_epoch * self.end_epoch
+
+    def epoch_at(self, step: int) -> int:
+        """The epoch that a step belongs to, counted from 0."""
+        return step // self.steps_per_epoch
+
+    def rate_in_epoch(self, epoch: int) -> float:
+        """Learning rate / decay_factor ** (number of decay epochs up to this one), or its share."""
+        passed = bisect_right(self.decay_epochs, epoch)
+        if self.decay_factors:
+            return self.learning_rate * (self.decay_factors[passed - 1] if passed else 1.0)
+        return self.learning_rate / self.decay_factor**passed
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of the update that step makes."""
+        warmth = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "step":
+            return warmth * self.rate_in_epoch(self.epoch_at(step))
+        wave = 0.5 * (1 + math.cos(math.pi * step / self.end_step))
+        return (
+            warmth * self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * wave)
+        )
+
+
+def count_steps_per_epoch(samples: int, samples_per_step: int) -> int:
+    """The steps after which every sample was seen about once: samples / step, rounded up.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    if samples < 1:
+        raise ValueError(
+            "The training set must hold at least one sample. Received none; check data.trainset "
+            "and what its annotations keep after filtering."
+        )
+    return math.ceil(samples / samples_per_step)

@@ -1,0 +1,391 @@
+"""A network over a whole test set: poses, scores, the protocol behind them, result files, drawings.
+
+`main/test.py` calls this for a snapshot, `main/train.py` for the network in training.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .data.coco_format import OnBadSample
+from .data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
+from .data.human36m_sequences import ACTIONS
+from .data.images import read_image
+from .data.mpii_annotations import read_first_pixel, read_head_sizes
+from .data.persons import BoxClipping
+from .data.posetrack_release import name_keypoints
+from .engine import (
+    crowdpose_results,
+    files,
+    mpii_results,
+    posetrack_results,
+    results,
+    space_results,
+    tester,
+)
+from .metrics.coco import Evaluator, Scores, format_table
+from .predictor import Predictor
+from .settings import flatten
+from .skeleton import Skeleton, reindex_joints
+from .structures import People, PersonRecords
+from .visualize import Style, contact_sheet, draw_people
+from .visualize_space import draw_pose_views
+
+log = logging.getLogger("poseras")
+
+#: Records to predictions in image pixels.
+Predict = Callable[[PersonRecords], tester.Predictions]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a network found in a test set.
+
+    Attributes:
+        test: the people that it looked for.
+        skeleton: of the network.
+        people: image id -> people, joints in the order of the network.
+        evaluation: the scores by the protocol of the data set; None where there are none, because
+            it has no annotations or no protocol, or the boxes do not fit it.
+        protocol: how the people were found and scored, for JSON.
+        predictions: for each of the people looked for.
+    """
+
+    test: EvaluationSet
+    skeleton: Skeleton
+    people: dict[int, People]
+    evaluation: Scores | None
+    protocol: dict[str, Any]
+    predictions: tester.Predictions | None = None
+
+
+def evaluate_predictor(
+    predictor: Predictor,
+    files: EvaluationFiles,
+    *,
+    root: Path,
+    workers: int = 0,
+    on_bad_sample: OnBadSample = "stop",
+    box_clipping: BoxClipping = "published",
+    detection_threshold: float = 0.0,
+    flip_test: bool = True,
+    batch_size: int = 32,
+    keypoint_threshold: float = 0.2,
+    box_nms_threshold: float = 0.0,
+    oks_nms_threshold: float = 0.9,
+    evaluator: Evaluator = "pycocotools",
+) -> Outcome:
+    """Find the people of a test set with the network of a snapshot, and score them.
+
+    Args:
+        predictor: the network.
+        files: annotations, pictures and boxes.
+        root: of the project; the protocol names files inside it relative to it.
+        workers: threads that read pictures; 0 is one per core.
+        on_bad_sample: `stop` at a bad entry or an unreadable picture, or `skip` it and list it.
+        box_clipping: of annotated boxes of the train split.
+        detection_threshold: detections count whose score is above it.
+        flip_test: also look at the mirrored views and average.
+        batch_size: people per device and step; changes no result.
+        keypoint_threshold: of `tester.Selection`, as the next two.
+        box_nms_threshold: 0 is off.
+        oks_nms_threshold: 0 is off.
+        evaluator: which one scores.
+    """
+    test = load_evaluation_set(
+        files,
+        predictor.skeleton,
+        detection_threshold=detection_threshold,
+        box_clipping=box_clipping,
+        on_bad_sample=on_bad_sample,
+        root_box_mm=predictor.root_box_mm,
+    )
+    selection = predictor.make_selection(
+        keypoint_threshold=keypoint_threshold,
+        box_nms_threshold=box_nms_threshold,
+        oks_nms_threshold=oks_nms_threshold,
+    )
+    predict = partial(
+        predictor.predict_records,
+        flip_test=flip_test,
+        batch_size=batch_size,
+        workers=workers,
+        on_bad_sample=on_bad_sample,
+    )
+    outcome = evaluate(predict, test, predictor.skeleton, selection=selection, evaluator=evaluator)
+    described = describe_test(predictor, test, flip_test=flip_test, root=root)
+    return replace(outcome, protocol={**described, **outcome.protocol})
+
+
+def evaluate(
+    predict: Predict,
+    test: EvaluationSet,
+    skeleton: Skeleton,
+    *,
+    selection: tester.Selection,
+    evaluator: Evaluator = "pycocotools",
+) -> Outcome:
+    """Find the people of a test set and score them.
+
+    Args:
+        predict: the network.
+        test: the people to look for.
+        skeleton: of the network.
+        selection: rescoring and suppression.
+        evaluator: which one scores.
+    """
+    dataset = test.files.dataset
+    if test.records.space is not None:
+        selection = replace(selection, rule="human36m")
+    elif dataset.evaluation == "crowdpose":
+        selection = replace(selection, rule="coco")  # top-down results are rescored as COCO's
+    elif dataset.evaluation != "none":
+        selection = replace(selection, rule=dataset.evaluation)
+    predictions = predict(test.records)
+    people = tester.select_people(test.records, predictions, selection)
+    protocol: dict[str, Any] = {
+        "people_looked_for": len(test.records),
+        "people_skipped": int((~predictions.found).sum()),
+        "rescoring": tester.RESCORING[selection.rule],
+        "keypoint_threshold": selection.keypoint_threshold,
+        "box_nms_threshold": selection.box_nms_threshold,
+        "oks_nms_threshold": selection.oks_nms_threshold,
+    }
+    evaluation: Scores | None = None
+    if predictions.joints_camera_mm is not None:
+        actions = ACTIONS if dataset.evaluation == "human36m" else {}
+        evaluation = space_results.score_poses(test.records, predictions, skeleton, actions)
+        protocol["evaluation"] = evaluation.protocol() if evaluation else {}
+    elif len(test.table) and any(map(len, people.values())):
+        evaluation, described = score_people(people, test, skeleton, evaluator)
+        if evaluation is not None:
+            protocol["evaluation"] = {**evaluation.protocol(), **described}
+    return Outcome(test, skeleton, people, evaluation, protocol, predictions)
+
+
+def score_people(
+    people: Mapping[int, People], test: EvaluationSet, skeleton: Skeleton, evaluator: Evaluator
+) -> tuple[Scores | None, dict[str, Any]]:
+    """The scores by the protocol of the data set, and what else its protocol must say."""
+    dataset = test.files.dataset
+    if dataset.evaluation == "coco":
+        sigmas = sigmas_for(skeleton, dataset.skeleton)
+        return results.score_people(people, test.table, sigmas, evaluator), {}
+    if dataset.evaluation == "crowdpose":
+        _tell_lacking_joints(skeleton, dataset.skeleton, "they count as missed")
+        order = dataset.skeleton
+        ordered = {i: results.reorder_people(p, skeleton, order) for i, p in people.items()}
+        return (
+            crowdpose_results.score_people(ordered, test.files.annotations, order.oks_sigmas),
+            {},
+        )
+    if dataset.evaluation == "posetrack" and test.sequences is not None:
+        order = _sequence_skeleton(test)
+        _tell_lacking_joints(skeleton, order, "they are left out and count as missed")
+        return posetrack_results.score_people(people, test.sequences, skeleton, order), {}
+    if dataset.evaluation == "mpii" and test.files.detections is None:
+        _tell_lacking_joints(skeleton, dataset.skeleton, "scores count the joints that both have")
+        heads = read_head_sizes(test.files.annotations, dataset.aliases)
+        sizes = dict(zip(heads.ids.tolist(), heads.sizes_px.tolist(), strict=True))
+        scores = mpii_results.score_people(people, test.table, sizes)
+        return scores, {"head_size": heads.origin}
+    return None, {}
+
+
+def _sequence_skeleton(test: EvaluationSet) -> Skeleton:
+    """The joints of PoseTrack's original files in their order."""
+    usual = test.files.dataset.skeleton
+    names = name_keypoints(test.sequences or {}, test.files.dataset.aliases)
+    return replace(usual, keypoints=names) if sorted(names) == sorted(usual.keypoints) else usual
+
+
+def describe_test(
+    predictor: Predictor, test: EvaluationSet, *, flip_test: bool, root: Path
+) -> dict[str, Any]:
+    """The part of a protocol that tells of input and network: files, snapshot, view, versions.
+
+    Args:
+        predictor: the network.
+        test: the people it looked for.
+        flip_test: whether the mirrored views were merged.
+        root: of the project; files inside it are named relative to it.
+    """
+    snapshot = predictor.snapshot
+    path = snapshot.path.resolve()
+    return {
+        **results.describe_origin(test.origin, root),
+        "snapshot": str(path.relative_to(root) if path.is_relative_to(root) else path),
+        "snapshot_sha256": snapshot.sha256,
+        "averaged_weights": predictor.averaged,
+        **{key: snapshot.metadata[key] for key in ("imported",) if key in snapshot.metadata},
+        "system": snapshot.metadata["system"],
+        "skeleton": predictor.skeleton.name,
+        "flip_test": flip_test,
+        "options": flatten(predictor.system.options),
+        "view": {k: v for k, v in flatten(predictor.view).items() if "augmentation" not in k},
+        "versions": results.library_versions(),
+    }
+
+
+def sigmas_for(skeleton: Skeleton, annotated: Skeleton) -> tuple[float, ...]:
+    """OKS sigmas of the network's joints: those of the annotated set, where it has the joint.
+
+    Joints that only one of both has do not count; the log names them.
+    """
+    if skeleton.keypoints == annotated.keypoints:
+        return annotated.oks_sigmas
+    indices = reindex_joints(annotated.keypoints, skeleton)
+    _tell_lacking_joints(skeleton, annotated, "scores count the joints that both have")
+    # A joint that is never annotated never counts, so any positive sigma will do.
+    return tuple(annotated.oks_sigmas[i] if i >= 0 else 1.0 for i in indices)
+
+
+def _tell_lacking_joints(skeleton: Skeleton, annotated: Skeleton, consequence: str) -> None:
+    missing = [name for name in annotated.keypoints if name not in skeleton.keypoints]
+    if missing:
+        joints = ", ".join(missing)
+        log.warning("The network lacks %s of %s; %s.", joints, annotated.name, consequence)
+
+
+def write_outcome(
+    outcome: Outcome,
+    folder: Path,
+    real_keypoint_scores: bool = False,
+) -> None:
+    """Write the results in the form of the data set and `metrics.json`, and print the table.
+
+    MPII's results are `result.json`, the submission `pred_keypoints_mpii_multi.mat` and, where
+    annotated boxes were tested, `pred.mat`. PoseTrack's are one file per sequence, in a folder
+    named after the split. All others are `result.json` in COCO result format.
+
+    Args:
+        outcome: of `evaluate`; the joints of the result files stand in the order of its data set.
+        folder: where the files go.
+        real_keypoint_scores: as `results.coco_results`.
+    """
+    test, evaluation = outcome.test, outcome.test.files.dataset.evaluation
+    if evaluation == "posetrack":
+        written = _write_posetrack(outcome, folder)
+    elif evaluation == "mpii":
+        written = _write_mpii(outcome, folder)
+    else:
+        written = folder / "result.json"
+        records = results.coco_results(
+            _in_order_of_dataset(outcome), real_keypoint_scores=real_keypoint_scores
+        )
+        files.write_json_atomically(written, records)
+    people = sum(map(len, outcome.people.values()))
+    log.info("%d people on %d pictures: %s", people, len(outcome.people), written)
+    if isinstance(outcome.evaluation, space_results.SpaceScores) and outcome.predictions:
+        written = space_results.write_poses(
+            folder, test.records, outcome.predictions, outcome.skeleton, outcome.evaluation
+        )
+        log.info("Poses in space: %s", written)
+    stats = {} if outcome.evaluation is None else outcome.evaluation.stats
+    path = results.write_metrics(folder, stats, outcome.protocol)
+    if isinstance(outcome.evaluation, space_results.SpaceScores):
+        log.info("%s\n%s", outcome.evaluation.table(), path)
+    elif outcome.evaluation is not None:
+        log.info("%s\n%s", format_table(outcome.evaluation), path)
+    elif not len(test.table):
+        log.info("%s has no annotations, so there are no scores. %s", test.table.source, path)
+    elif evaluation == "mpii" and test.files.detections is not None:
+        log.info(
+            "No scores: PCKh compares people with the annotations whose boxes they were looked for "
+            "in; --set test.use_gt_box=true does that. %s",
+            path,
+        )
+    else:
+        log.info("No scores: nobody was found, or the data set names no evaluation. %s", path)
+
+
+def _in_order_of_dataset(outcome: Outcome) -> dict[int, People]:
+    order = outcome.test.files.dataset.skeleton
+    return {
+        image_id: results.reorder_people(found, outcome.skeleton, order)
+        for image_id, found in outcome.people.items()
+    }
+
+
+def _write_mpii(outcome: Outcome, folder: Path) -> Path:
+    """`result.json`, `pred_keypoints_mpii_multi.mat` and, for annotated boxes, `pred.mat`."""
+    test, people = outcome.test, _in_order_of_dataset(outcome)
+    first_pixel = read_first_pixel(test.files.annotations)
+    files.write_json_atomically(folder / "result.json", mpii_results.mpii_results(people))
+    submission = folder / "pred_keypoints_mpii_multi.mat"
+    mpii_results.write_submission(submission, people, test.table.images, first_pixel)
+    if test.files.detections is None:
+        keypoints = mpii_results.gather_by_annotation(people, test.table.annotation_ids)
+        mpii_results.write_predictions(folder / "pred.mat", keypoints, first_pixel)
+    return folder
+
+
+def _write_posetrack(outcome: Outcome, folder: Path) -> Path:
+    """One file per sequence, in a folder that holds nothing else."""
+    test = outcome.test
+    sequences = test.sequences or {}
+    records = posetrack_results.posetrack_results(
+        outcome.people, outcome.skeleton, _sequence_skeleton(test)
+    )
+    content = posetrack_results.split_by_sequence(records, sequences)
+    posetrack_results.write_sequences(folder / test.files.split, content)
+    return folder / test.files.split
+
+
+def draw_outcome(
+    outcome: Outcome,
+    folder: Path,
+    count: int,
+    style: Style = "house",
+    threshold: float = 0.4,
+) -> None:
+    """Draw the people of the pictures with the best-scored people.
+
+    Args:
+        outcome: of `evaluate`.
+        folder: one JPEG per picture goes there, under the file name in the annotations.
+        count: how many pictures.
+        style: `house` or `original`.
+        threshold: joints with a higher score are drawn as seen.
+    """
+    test, skeleton = outcome.test, outcome.skeleton
+    best = {i: float(p.person_scores.max()) for i, p in outcome.people.items() if len(p)}
+    chosen = sorted(best, key=lambda image_id: -best[image_id])[:count]
+    place = {int(image_id): row for row, image_id in enumerate(test.table.images.ids)}
+    for image_id in tqdm(chosen, unit="picture", desc="draw", disable=not chosen):
+        path = Path(test.table.images.paths[place[image_id]])
+        target = folder / path.relative_to(test.files.images.absolute()).with_suffix(".jpg")
+        drawn = draw_people(
+            read_image(path), outcome.people[image_id], skeleton, style=style, threshold=threshold
+        )
+        if isinstance(outcome.evaluation, space_results.SpaceScores):
+            drawn = _draw_in_space(drawn, outcome, image_id)
+        files.write_image_atomically(target, drawn)
+    if chosen:
+        log.info("%d drawings in %s", len(chosen), folder)
+
+
+def _draw_in_space(drawn: np.ndarray, outcome: Outcome, image_id: int) -> np.ndarray:
+    """A drawing, and beside it the first person of the picture in space, from two sides."""
+    found = outcome.predictions
+    if found is None:
+        return drawn
+    known = space_results.find_known(outcome.test.records, found)
+    if known is None:
+        return drawn
+    space, poses, rows = known
+    here = rows[outcome.test.records.image_ids[rows] == image_id]
+    if not len(here):
+        return drawn
+    truth = np.where(space.joints_valid[here[0], :, None], space.joints_camera_mm[here[0]], np.nan)
+    height = drawn.shape[0]
+    views = draw_pose_views(poses[here[0]], outcome.skeleton, height=height, truth_mm=truth)
+    return contact_sheet([drawn, views], columns=2)

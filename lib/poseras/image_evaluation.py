@@ -1,0 +1,188 @@
+"""A bottom-up network over a whole test set: everybody on every picture, scores and protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data.annotation import read_split
+from .data.coco_format import OnBadSample
+from .data.evaluation_set import EvaluationFiles, EvaluationSet
+from .data.image_records import all_pictures
+from .evaluation import Outcome, describe_test, evaluate_predictor, score_people
+from .image_prediction import find_people
+from .metrics.coco import Evaluator
+from .predictor import Predictor
+from .skeleton import Skeleton
+from .structures import ImageRecords, People
+
+#: Protocols that compare people by their boxes or in space, which bottom-up systems do not know.
+_NEEDS_BOXES = ("mpii", "human36m")
+
+#: Pictures to row -> people in pixels of the picture.
+FindPeople = Callable[[ImageRecords], dict[int, People]]
+
+
+def evaluate_by_settings(
+    predictor: Predictor, files: EvaluationFiles, *, root: Path, data: Any, test: Any
+) -> Outcome:
+    """Test a network as its system asks for: on the people of boxes, or on whole pictures.
+
+    Args:
+        predictor: the network.
+        files: what the test reads.
+        root: of the project.
+        data: a record with the settings `workers`, `on_bad_sample` and `box_clipping`.
+        test: a record with those that `evaluation.evaluate_predictor` and `evaluate_pictures` take
+            by name.
+    """
+    shared: dict[str, Any] = {
+        "root": root,
+        "workers": data.workers,
+        "on_bad_sample": data.on_bad_sample,
+        "flip_test": test.flip_test,
+        "batch_size": test.batch_size,
+        "evaluator": test.evaluator,
+    }
+    if predictor.sees_whole_pictures:
+        return evaluate_pictures(
+            predictor, files, scales=test.scales, all_images=test.all_images, **shared
+        )
+    return evaluate_predictor(
+        predictor,
+        files,
+        box_clipping=data.box_clipping,
+        detection_threshold=test.detection_threshold,
+        keypoint_threshold=test.keypoint_threshold,
+        box_nms_threshold=test.box_nms_threshold,
+        oks_nms_threshold=test.oks_nms_threshold,
+        **shared,
+    )
+
+
+def evaluate_pictures(
+    predictor: Predictor,
+    files: EvaluationFiles,
+    *,
+    root: Path,
+    workers: int = 0,
+    on_bad_sample: OnBadSample = "stop",
+    flip_test: bool = True,
+    batch_size: int = 8,
+    scales: tuple[float, ...] = (1.0,),
+    all_images: bool = False,
+    evaluator: Evaluator = "pycocotools",
+) -> Outcome:
+    """Find everybody on the pictures of a test set with the network of a snapshot, and score them.
+
+    Args:
+        predictor: the network.
+        files: annotations and pictures; boxes are not read.
+        root: of the project; the protocol names files inside it relative to it.
+        workers: threads that read pictures; 0 is one per core.
+        on_bad_sample: `stop` at a bad entry or an unreadable picture, or `skip` it and list it.
+        flip_test: also look at the mirrored pictures and average.
+        batch_size: pictures per device and step; 1 where views differ in size.
+        scales: sizes of the views that are looked at and averaged.
+        all_images: also look at pictures without annotations.
+        evaluator: which one scores.
+    """
+    test, records = load_test_pictures(
+        files, predictor.skeleton, all_images=all_images, on_bad_sample=on_bad_sample
+    )
+    find = partial(
+        find_people,
+        predictor,
+        flip_test=flip_test,
+        batch_size=batch_size,
+        scales=scales,
+        workers=workers,
+        on_bad_sample=on_bad_sample,
+    )
+    outcome = score_pictures(find, test, records, predictor.skeleton, evaluator)
+    described = describe_test(predictor, test, flip_test=flip_test, root=root)
+    described |= {"scales": list(scales), "all_images": all_images}
+    return replace(outcome, protocol={**described, **outcome.protocol})
+
+
+def load_test_pictures(
+    files: EvaluationFiles,
+    skeleton: Skeleton,
+    *,
+    all_images: bool = False,
+    on_bad_sample: OnBadSample = "stop",
+) -> tuple[EvaluationSet, ImageRecords]:
+    """The pictures of a test: those with an annotation, of a file without any all of them.
+
+    Args:
+        files: as `find_evaluation_files` gives them.
+        skeleton: of the network.
+        all_images: also pictures without annotations.
+        on_bad_sample: `stop` at a bad entry of the file, or `skip` it and list it.
+
+    Raises:
+        ValueError: the data set is scored by boxes, or the file is not what it should be.
+    """
+    if files.dataset.evaluation in _NEEDS_BOXES:
+        raise ValueError(
+            f"{files.dataset.name} is scored by the protocol {files.dataset.evaluation}, which "
+            "needs people in known boxes. Received a bottom-up system; test on another data set."
+        )
+    table = read_split(
+        files.dataset,
+        files.split,
+        skeleton=skeleton,
+        annotations=files.annotations,
+        on_bad_sample=on_bad_sample,
+    )
+    records = all_pictures(table)
+    if len(table) and not all_images:
+        annotated = np.isin(records.image_index, np.unique(table.image_index))
+        rows = np.flatnonzero(annotated)
+        records = ImageRecords(
+            records.people, records.image_index[rows], np.zeros(len(rows) + 1, np.int64)
+        )
+    origin = {
+        "dataset": files.dataset.name,
+        "split": files.split,
+        "annotations": files.annotations,
+        "boxes": "none, whole pictures",
+    }
+    return EvaluationSet(table, records.people, files, origin), records
+
+
+def score_pictures(
+    find: FindPeople,
+    test: EvaluationSet,
+    records: ImageRecords,
+    skeleton: Skeleton,
+    evaluator: Evaluator = "pycocotools",
+) -> Outcome:
+    """Find everybody and score them.
+
+    Args:
+        find: the network.
+        test: of `load_test_pictures`.
+        records: of the same.
+        skeleton: of the network.
+        evaluator: which one scores.
+    """
+    found = find(records)
+    ids = records.image_ids.tolist()
+    people = {ids[row]: members for row, members in sorted(found.items()) if len(members)}
+    protocol: dict[str, Any] = {
+        "pictures_looked_at": len(found),
+        "pictures_skipped": len(records) - len(found),
+        "person_score": "mean of the keypoint scores, 0 for joints that were not found",
+    }
+    evaluation = None
+    if len(test.table) and people:
+        evaluation, described = score_people(people, test, skeleton, evaluator)
+        if evaluation is not None:
+            protocol["evaluation"] = {**evaluation.protocol(), **described}
+    return Outcome(test, skeleton, people, evaluation, protocol)

@@ -1,0 +1,107 @@
+"""Everybody on whole pictures: how a bottom-up network's predictor looks at them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from .data import pipeline
+from .data.image_pipeline import build_image_batches
+from .data.image_records import image_records_of
+from .engine.image_tester import predict_images
+from .structures import ImageRecords, People
+
+if TYPE_CHECKING:
+    from .predictor import Predictor
+
+log = logging.getLogger("poseras")
+
+
+def find_in_pictures(
+    predictor: Predictor,
+    pictures: Sequence[np.ndarray],
+    *,
+    flip_test: bool = True,
+    batch_size: int = 8,
+) -> list[People]:
+    """Find everybody on pictures in memory.
+
+    Args:
+        predictor: of a bottom-up network.
+        pictures: (height, width, 3) uint8 RGB, of any sizes.
+        flip_test: also look at the mirrored pictures and average.
+        batch_size: pictures per forward pass and device, at most.
+
+    Returns:
+        The people of each picture, the surest first, as `System.group` gives them.
+    """
+    nobody = [np.zeros((0, 4))] * len(pictures)
+    records = pipeline.records_of_boxes(pictures, nobody, predictor.skeleton.joint_count)
+    found = find_people(
+        predictor,
+        image_records_of(records),
+        flip_test=flip_test,
+        batch_size=max(min(batch_size, len(pictures)), 1),
+        pictures=pictures,
+        progress=False,
+    )
+    return [found[row] for row in range(len(pictures))]
+
+
+def find_people(
+    predictor: Predictor,
+    records: ImageRecords,
+    *,
+    flip_test: bool = True,
+    batch_size: int = 8,
+    scales: tuple[float, ...] = (1.0,),
+    workers: int = 0,
+    on_bad_sample: Literal["stop", "skip"] = "stop",
+    pictures: Sequence[np.ndarray] | None = None,
+    progress: bool = True,
+) -> dict[int, People]:
+    """Find everybody on the pictures of some records.
+
+    Args:
+        predictor: of a bottom-up network.
+        records: the pictures.
+        flip_test: also look at the mirrored pictures and average.
+        batch_size: pictures per forward pass and device; 1 where views differ in size.
+        scales: sizes of the views that are looked at and averaged, see `image_tester.at_scales`.
+        workers: threads that read pictures; 0 is one per core.
+        on_bad_sample: `stop` at an unreadable picture, or `skip` it and list it in the log.
+        pictures: arrays in the place of the files.
+        progress: show a bar.
+
+    Returns:
+        Row of the records -> people in pixels of the picture; none for a picture that was skipped.
+
+    Raises:
+        FileNotFoundError: a picture is missing.
+        ValueError: a picture is damaged or its view too large, or the network gave NaN.
+    """
+    samples = pipeline.SampleLog()
+    batches = build_image_batches(
+        records,
+        predictor.view,
+        batch_size=batch_size,
+        workers=workers,
+        on_bad_sample=on_bad_sample,
+        pictures=pictures,
+        log=samples,
+    )
+    with samples.original_errors():
+        found = predict_images(
+            predictor.traced_step(flip_test, scales),
+            batches,
+            records,
+            predictor.system.group,
+            devices=predictor.strategy.num_replicas_in_sync,
+            progress=progress,
+        )
+    if samples.skipped:
+        log.warning("%s", samples.summary())
+    return found

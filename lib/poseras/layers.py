@@ -1,0 +1,151 @@
+"""Layers that several networks share: normalisations, aligned upsampling, initialisers.
+
+Axes are (batch, height, width, channels). Everything here uses `keras` and `keras.ops` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+ChannelOrder = Literal["bgr", "rgb"]
+
+#: Standard deviation of a unit normal cut at two standard deviations. Keras divides by it, slim
+#: does not.
+TRUNCATED_NORMAL_STD = 0.87962566103423978
+
+
+@keras.saving.register_keras_serializable(package="poseras")
+class Normalise(keras.layers.Layer):
+    """From RGB pictures to what a network was trained on: (picture in its order - mean) / std.
+
+    It computes in float32 under every dtype policy, because 8-bit pictures minus their mean do
+    not fit into the 8 significant bits of bfloat16; a `dtype` handed in is overruled.
+
+    Args:
+        channel_order: of the output; the input is RGB.
+        mean: one value per channel of the output, on the 0..255 scale.
+        std: the same, all positive.
+        **kwargs: name and the like, of `keras.layers.Layer`.
+
+    Input: (batch, height, width, 3), 0..255, of any dtype; integers are cast exactly.
+    Output: the same shape, float32.
+    """
+
+    def __init__(
+        self,
+        channel_order: ChannelOrder,
+        mean: Sequence[float],
+        std: Sequence[float],
+        **kwargs: Any,
+    ):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.channel_order = channel_order
+        self.mean = tuple(float(value) for value in mean)
+        self.std = tuple(float(value) for value in std)
+
+    def call(self, images: Any) -> Any:
+        """See the class."""
+        images = keras.ops.cast(images, "float32")
+        if self.channel_order == "bgr":
+            images = keras.ops.flip(images, axis=-1)
+        mean = keras.ops.convert_to_tensor(self.mean, dtype="float32")
+        std = keras.ops.convert_to_tensor(self.std, dtype="float32")
+        return (images - mean) / std
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape stays."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saved models."""
+        own = {"channel_order": self.channel_order, "mean": self.mean, "std": self.std}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="poseras")
+class FrozenBatchNormalization(keras.layers.BatchNormalization):
+    """BatchNorm by its moving statistics in training too; scale and offset are still trained.
+
+    Neither of Keras' own ways does this: `trainable=False` freezes scale and offset as well, and
+    a layer that was called with `training=False` in a functional graph is overruled by
+    `model(x, training=True)`.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """See the class; `training` has no effect."""
+        return super().call(inputs, training=False, mask=mask)
+
+
+def deconvolve(
+    features: keras.KerasTensor,
+    *,
+    filters: int,
+    kernel: int,
+    use_bias: bool,
+    kernel_initializer: keras.Initializer,
+    name: str,
+) -> keras.KerasTensor:
+    """Double the resolution by a transposed convolution that is aligned as PyTorch's.
+
+    Cell (0, 0) of the kernel falls on output row 2 * input row - 1 for kernels 4 and 3 and on
+    2 * input row for kernel 2. For kernel 3, Keras' own "same" cuts the other end.
+
+    Args:
+        features: (batch, height, width, channels).
+        filters: channels of the result.
+        kernel: side of the kernel in cells: 2, 3 or 4.
+        use_bias: whether a bias is added.
+        kernel_initializer: of this layer alone; an initialiser used twice gives equal values.
+        name: of the transposed convolution.
+
+    Returns:
+        (batch, 2 * height, 2 * width, filters).
+
+    Source: ConvTranspose2d with (padding, output padding) 4: (1, 0), 3: (1, 1), 2: (0, 0), as in
+    Simple Baselines, Xiao et al., ECCV 2018.
+    """
+    upsampled = keras.layers.Conv2DTranspose(
+        filters,
+        kernel,
+        strides=2,
+        padding="valid" if kernel == 3 else "same",
+        use_bias=use_bias,
+        kernel_initializer=kernel_initializer,
+        name=name,
+    )(features)
+    if kernel != 3:
+        return upsampled
+    # (batch, 2 * height + 1, 2 * width + 1, filters)
+    return keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}.crop")(upsampled)
+
+
+def slim_initializer() -> keras.Initializer:
+    """Kernels of TF-SimpleHumanPose: truncated normal of sd sqrt(1.3 * 2 / fan in) before the cut.
+
+    Each call gives a new initialiser, with a seed of its own from Keras' global generator.
+    """
+    return keras.initializers.VarianceScaling(
+        scale=1.3 * 2 * TRUNCATED_NORMAL_STD**2, mode="fan_in", distribution="truncated_normal"
+    )
+
+
+def torch_initializer() -> keras.Initializer:
+    """Kernels of torchvision's ResNet: normal of sd sqrt(2 / fan out), He et al., ICCV 2015.
+
+    Each call gives a new initialiser, with a seed of its own from Keras' global generator.
+    """
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_out", distribution="untruncated_normal"
+    )
+
+
+def near_zero_initializer() -> keras.Initializer:
+    """Kernels of Microsoft's head, and of every head after it: normal of sd 0.001.
+
+    Each call gives a new initialiser, with a seed of its own from Keras' global generator.
+    """
+    return keras.initializers.RandomNormal(stddev=0.001)

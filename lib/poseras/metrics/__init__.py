@@ -1,0 +1,1 @@
+"""Pose metrics. They see records and arrays, never a network."""

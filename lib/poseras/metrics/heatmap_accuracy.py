@@ -1,0 +1,70 @@
+"""PCK on the heatmap itself: a number to watch while training, not one to publish.
+
+Source: human-pose-estimation.pytorch (Microsoft), after Newell's stacked hourglass code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class HeatmapAccuracy:
+    """How many joints were found near their target cell.
+
+    Attributes:
+        mean: over the joints that were counted at least once; 0 if none was.
+        per_joint: (joints,) share found, 0..1, and -1 for a joint that was never counted.
+        counted_joints: how many joints the mean is over.
+    """
+
+    mean: float
+    per_joint: np.ndarray
+    counted_joints: int
+
+
+def heatmap_accuracy(
+    output_cells: np.ndarray,
+    target_cells: np.ndarray,
+    heatmap_hw: tuple[int, int],
+    *,
+    threshold: float = 0.5,
+) -> HeatmapAccuracy:
+    """Compare the peaks of outputs and targets.
+
+    A joint is found when its distance, each axis measured in tenths of the map, is below
+    `threshold`. It is counted where both target coordinates exceed 1, which also leaves out joints
+    without a target (their peak is at 0).
+
+    Args:
+        output_cells: (batch, joints, 2), x before y, peaks of the network's maps in cells, as
+            `decode_heatmaps` gives them with `decoder="none"`, `zero_nonpositive=True` and the
+            map's own size as `input_hw`.
+        target_cells: the same shape, peaks of the target maps.
+        heatmap_hw: height and width of a map in cells.
+        threshold: in tenths of the map.
+
+    Raises:
+        ValueError: the two are not (batch, joints, 2) of one shape.
+    """
+    outputs, targets = np.asarray(output_cells, np.float64), np.asarray(target_cells, np.float64)
+    if outputs.shape != targets.shape or outputs.ndim != 3 or outputs.shape[-1] != 2:
+        raise ValueError(
+            "output_cells and target_cells must both have shape (batch, joints, 2). "
+            f"Received {outputs.shape} and {targets.shape}."
+        )
+    # Kept: x is divided by the height and y by the width, as in every published log.
+    unit = np.asarray(heatmap_hw, np.float64) / 10
+    distance = np.linalg.norm((outputs - targets) / unit, axis=-1)  # (batch, joints)
+    counts = (targets > 1).all(axis=-1)
+    found = (counts & (distance < threshold)).sum(axis=0)
+    total = counts.sum(axis=0)
+    per_joint = np.where(total > 0, found / np.maximum(total, 1), -1.0)
+    counted = per_joint[total > 0]
+    return HeatmapAccuracy(
+        mean=float(counted.mean()) if len(counted) else 0.0,
+        per_joint=per_joint,
+        counted_joints=len(counted),
+    )

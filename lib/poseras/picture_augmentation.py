@@ -1,0 +1,56 @@
+"""How a whole picture may change at random in training; a part of `structures.View`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PictureAugmentation:
+    """The laws of random change of a whole picture (image samples). The defaults are "no change".
+
+    Each range is drawn from uniformly; the scale is absolute, view pixels per picture pixel, and
+    the middle of the labelled people comes to the middle of the view, plus the shift. Each draw is
+    a pure function of (seed, pass, sample index).
+
+    Attributes:
+        scale: lowest and highest scale.
+        stretch: lowest and highest further factor of each axis.
+        max_rotation_deg: to either side.
+        max_shift_px: of the view, along each axis to either side.
+        flip_probability: how often a picture is mirrored.
+        keypoint_shift_probability: how often every coordinate of every keypoint is moved by 0.5 to
+            1.5 px to the right and down (kept: SimplePose V2 was trained so).
+        grey_probability: how often the colours are taken away.
+        tint_probability: how often hue, saturation and value are moved by up to 10 of 180, 40 and
+            30 of 255.
+        centre_on_people: whether the middle of the labelled people comes to the middle of the
+            view; otherwise that of the picture.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    stretch: tuple[float, float] = (1.0, 1.0)
+    max_rotation_deg: float = 0.0
+    max_shift_px: float = 0.0
+    flip_probability: float = 0.0
+    keypoint_shift_probability: float = 0.0
+    grey_probability: float = 0.0
+    tint_probability: float = 0.0
+    centre_on_people: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "keypoint_shift", "grey", "tint"):
+            probability = getattr(self, f"{name}_probability")
+            if not 0 <= probability <= 1:
+                raise ValueError(f"{name}_probability must be in 0..1. Received {probability}.")
+        for name in ("scale", "stretch"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(
+                    f"{name} must be a positive lowest and highest factor. Received {(low, high)}."
+                )
+        if self.max_rotation_deg < 0 or self.max_shift_px < 0:
+            raise ValueError(
+                "max_rotation_deg and max_shift_px must not be negative. "
+                f"Received {self.max_rotation_deg} and {self.max_shift_px}."
+            )

@@ -1,0 +1,334 @@
+"""A snapshot file in, poses out.
+
+Everything that a prediction depends on (the system and its options, the skeleton, the view) is read
+from the snapshot, never from a config: a snapshot predicts alike wherever it lies.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from . import systems
+from .data import pipeline
+from .data.images import read_image
+from .engine import tester
+from .engine.distribute import current_strategy
+from .engine.image_tester import at_scales
+from .engine.snapshot import Snapshot, assign_weights, read_snapshot
+from .image_prediction import find_in_pictures
+from .settings import apply_differences, flatten
+from .skeleton import Skeleton
+from .structures import People, PersonRecords, View
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger("poseras")
+
+Picture = np.ndarray | str | Path
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its weights, ready to look at pictures.
+
+    Attributes:
+        system: encodes, merges and decodes.
+        model: the network, RGB 0..255 in.
+        view: how a picture becomes its input.
+        strategy: a `tf.distribute.Strategy`, the devices that share the work.
+        snapshot: where the weights came from, with metadata and SHA-256; its arrays are released.
+        averaged: whether the weights are the averages (EMA) of the snapshot.
+    """
+
+    system: Any
+    model: keras.Model
+    view: View
+    strategy: Any
+    snapshot: Snapshot
+    averaged: bool = False
+    _steps: dict[Any, tester.PredictStep] = field(default_factory=dict, repr=False)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints, in the order in which results hold them."""
+        return self.system.skeleton
+
+    @property
+    def root_box_mm(self) -> tuple[float, float] | None:
+        """Height and width of the box around the root that views show in 3D; None in 2D."""
+        return self.view.box_mm if self.view.rule == "root_box_3d" else None
+
+    @property
+    def sees_whole_pictures(self) -> bool:
+        """Whether it looks for everybody on a picture at once, without boxes."""
+        return hasattr(self.system, "group")
+
+    def predict(
+        self,
+        images: Picture | Sequence[Picture],
+        boxes_xywh: np.ndarray | Sequence[np.ndarray] | None = None,
+        *,
+        flip_test: bool = True,
+        batch_size: int = 32,
+    ) -> People | list[People]:
+        """Find the joints of people in pictures.
+
+        Args:
+            images: one picture or a list: (height, width, 3) uint8 RGB arrays, or paths, whose
+                EXIF orientation is honoured.
+            boxes_xywh: (people, 4) left, top, width, height in pixels for one picture, a list of
+                such arrays for a list of pictures; None takes each whole picture as one box. A
+                bottom-up network looks at whole pictures and takes none.
+            flip_test: also look at the mirrored views and average.
+            batch_size: views per forward pass and device.
+
+        Returns:
+            One `People` per picture (a list if a list was given), one row per box in its order:
+            keypoints in pixels of that picture, keypoint scores, and as person scores their mean.
+            Nobody is suppressed.
+
+        Raises:
+            ValueError: a picture or a box is not of that form.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 4:
+            images = list(images)
+        if isinstance(images, np.ndarray | str | Path):
+            single = None if boxes_xywh is None else [np.asarray(boxes_xywh)]
+            return self._predict_list([images], single, flip_test, batch_size)[0]
+        return self._predict_list(images, boxes_xywh, flip_test, batch_size)
+
+    def _predict_list(
+        self,
+        images: Sequence[Picture],
+        boxes_xywh: Sequence[np.ndarray] | np.ndarray | None,
+        flip_test: bool,
+        batch_size: int,
+    ) -> list[People]:
+        pictures = [_as_picture(image) for image in images]
+        if self.sees_whole_pictures:
+            if boxes_xywh is not None:
+                raise ValueError("A bottom-up network finds everybody. Received boxes; drop them.")
+            return find_in_pictures(self, pictures, flip_test=flip_test, batch_size=batch_size)
+        if boxes_xywh is None:
+            boxes = [np.array([[0, 0, p.shape[1], p.shape[0]]], np.float32) for p in pictures]
+        else:
+            boxes = [_as_boxes(rows) for rows in boxes_xywh]
+        if len(boxes) != len(pictures):
+            raise ValueError(
+                f"boxes_xywh must hold one array per picture ({len(pictures)}). "
+                f"Received {len(boxes)}."
+            )
+        records = pipeline.records_of_boxes(pictures, boxes, self.skeleton.joint_count)
+        found = self.predict_pictures(pictures, records, flip_test=flip_test, batch_size=batch_size)
+        ends = np.cumsum([len(rows) for rows in boxes])
+        return [
+            People(
+                keypoints_px=found.keypoints_px[end - len(rows) : end],
+                keypoint_scores=found.keypoint_scores[end - len(rows) : end],
+                person_scores=found.keypoint_scores[end - len(rows) : end].mean(axis=-1),
+                boxes_xywh=rows,
+            )
+            for rows, end in zip(boxes, ends, strict=True)
+        ]
+
+    def predict_pictures(
+        self,
+        pictures: Sequence[np.ndarray],
+        records: PersonRecords,
+        *,
+        flip_test: bool = True,
+        batch_size: int = 32,
+    ) -> tester.Predictions:
+        """Find the joints of the people of some records, whose pictures are in memory.
+
+        Args:
+            pictures: (height, width, 3) uint8 RGB, one per row of `records.images`.
+            records: as `pipeline.records_of_boxes` makes them.
+            flip_test: also look at the mirrored views and average.
+            batch_size: views per forward pass and device, at most.
+        """
+        passes = -(-len(records) // batch_size)
+        even = -(-len(records) // max(passes, 1))  # a few people do not fill up a large batch
+        batches = pipeline.view_pictures(pictures, records, self.view, batch_size=max(even, 1))
+        return self.predict_batches(batches, records, flip_test=flip_test, progress=False)
+
+    def predict_records(
+        self,
+        records: PersonRecords,
+        *,
+        flip_test: bool = True,
+        batch_size: int = 32,
+        workers: int = 0,
+        on_bad_sample: Literal["stop", "skip"] = "stop",
+        progress: bool = True,
+    ) -> tester.Predictions:
+        """Find the joints of the people of some records, whose pictures are files.
+
+        Args:
+            records: sorted by picture, so that each picture is decoded once.
+            flip_test: also look at the mirrored views and average.
+            batch_size: views per forward pass and device.
+            workers: threads that read pictures; 0 is one per core.
+            on_bad_sample: `stop` at an unreadable picture, or `skip` it and list it in the log.
+            progress: show a bar.
+
+        Raises:
+            FileNotFoundError: a picture is missing.
+            ValueError: a picture is damaged.
+        """
+        samples = pipeline.SampleLog()
+        batches = pipeline.build_inference_batches(
+            records,
+            self.view,
+            batch_size=batch_size,
+            workers=workers,
+            on_bad_sample=on_bad_sample,
+            log=samples,
+        )
+        with samples.original_errors():
+            found = self.predict_batches(batches, records, flip_test=flip_test, progress=progress)
+        if samples.skipped:
+            log.warning("%s", samples.summary())
+        return found
+
+    def traced_step(
+        self, flip_test: bool, scales: tuple[float, ...] = (1.0,)
+    ) -> tester.PredictStep:
+        """The step of a flip test or none, traced once; `scales` are those of bottom-up systems."""
+        key = (flip_test, tuple(scales))
+        if key not in self._steps:
+            network = at_scales(self.system, self.model, scales, self.view.stride)
+            self._steps[key] = tester.make_predict_step(
+                self.system, network, self.strategy, flip_test
+            )
+        return self._steps[key]
+
+    def make_selection(
+        self,
+        *,
+        keypoint_threshold: float = 0.2,
+        box_nms_threshold: float = 0.0,
+        oks_nms_threshold: float = 0.9,
+    ) -> tester.Selection:
+        """The rules by which predictions become people; areas and sigmas are the network's."""
+        height, width = self.view.size_hw
+        return tester.Selection(
+            aspect_ratio=width / height,
+            margin=self.view.margin,
+            keypoint_threshold=keypoint_threshold,
+            box_nms_threshold=box_nms_threshold,
+            oks_nms_threshold=oks_nms_threshold,
+            oks_sigmas=self.skeleton.oks_sigmas,
+        )
+
+    def predict_batches(
+        self, batches: Any, records: PersonRecords, *, flip_test: bool, progress: bool
+    ) -> tester.Predictions:
+        """Find the joints in batches of views that a pipeline made from `records`."""
+        return tester.predict_people(
+            self.traced_step(flip_test),
+            batches,
+            records,
+            joint_count=self.skeleton.joint_count,
+            devices=self.strategy.num_replicas_in_sync,
+            progress=progress,
+        )
+
+
+def load_predictor(
+    snapshot: str | Path | Snapshot,
+    *,
+    differences: dict[str, Any] | None = None,
+    strategy: Any = None,
+) -> Predictor:
+    """Build the network of a snapshot and give it the weights.
+
+    Averaged weights (EMA) are used where the snapshot holds them.
+
+    Args:
+        snapshot: path of a `snapshot_N.safetensors`, or a snapshot that was read; published
+            checkpoints of other code bases become one by `foreign.open_snapshot`.
+        differences: settings other than those in the snapshot, `options.decoder: dark` or
+            `view.margin: 1.3`.
+        strategy: a `tf.distribute.Strategy`, the devices; TensorFlow's current one by default.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or does not fit its own settings changed by `differences`.
+    """
+    strategy = strategy or current_strategy()
+    loaded = snapshot if isinstance(snapshot, Snapshot) else read_snapshot(snapshot)
+    system, view = build_system(loaded, differences or {})
+    with strategy.scope():
+        model = system.build_model()
+        assign_weights(model, loaded.arrays, use_ema=loaded.has_ema, source=loaded.path)
+    released = Snapshot(loaded.path, {}, loaded.metadata, loaded.sha256)
+    return Predictor(system, model, view, strategy, released, averaged=loaded.has_ema)
+
+
+def build_system(snapshot: Snapshot, differences: dict[str, Any]) -> tuple[Any, View]:
+    """The system and the view that a snapshot describes, with some settings changed.
+
+    Args:
+        snapshot: its metadata names system, options, skeleton and view.
+        differences: dotted keys that begin with `options.` or `view.`.
+
+    Raises:
+        ValueError: the metadata lacks a part, or a setting is unknown.
+    """
+    metadata = snapshot.metadata
+    missing = [key for key in ("system", "options", "skeleton", "view") if key not in metadata]
+    if missing:
+        raise ValueError(
+            f"The metadata of {snapshot.path} must name system, options, skeleton and view. "
+            f"Received none for {', '.join(missing)}; it was not written by train.py."
+        )
+    name = metadata["system"]
+    module = systems.options_module(name)
+    changed: dict[str, dict[str, Any]] = {"options": {}, "view": {}}
+    for key, value in differences.items():
+        group, _, setting = key.partition(".")
+        if group not in changed or not setting:
+            raise ValueError(
+                f"differences must begin with options. or view.. Received {key!r}; other settings "
+                "are arguments of predict."
+            )
+        changed[group][setting] = value
+    stored = apply_differences(module.Options(), metadata["options"])
+    options = apply_differences(stored, changed["options"])
+    # The view follows the options, but for what was set by itself when the snapshot was written.
+    usual = flatten(module.default_view(stored))
+    own = {key: value for key, value in metadata["view"].items() if value != usual.get(key)}
+    view = apply_differences(module.default_view(options), {**own, **changed["view"]})
+    system = systems.system_class(name)(
+        options, Skeleton.from_dict(metadata["skeleton"]), snapshot.part("resources")
+    )
+    return system, view
+
+
+def _as_picture(image: Picture) -> np.ndarray:
+    if not isinstance(image, np.ndarray):
+        return read_image(image, honour_orientation=True)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            "images must be (height, width, 3) uint8 RGB arrays or paths. "
+            f"Received {image.shape} {image.dtype}."
+        )
+    return image
+
+
+def _as_boxes(boxes_xywh: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(boxes_xywh, np.float32)
+    if boxes.ndim != 2 or boxes.shape[-1] != 4 or not np.isfinite(boxes).all():
+        raise ValueError(
+            "boxes_xywh must be finite numbers of shape (people, 4), left, top, width, height. "
+            f"Received {boxes.shape}."
+        )
+    return boxes

@@ -1,0 +1,41 @@
+"""Systems: one folder each; the folder's name is the value of `system` in a config."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_HERE = Path(__file__).parent
+
+
+def system_names() -> list[str]:
+    """The folders beside this file that hold a `system.py`, sorted."""
+    return sorted(path.parent.name for path in _HERE.glob("*/system.py"))
+
+
+def options_module(name: str) -> ModuleType:
+    """The `options.py` of a system: `Options`, `SAMPLE` and `default_view`; no Keras is imported.
+
+    Raises:
+        ValueError: there is no such system.
+    """
+    _check(name)
+    return importlib.import_module(f"{__name__}.{name}.options")
+
+
+def system_class(name: str) -> Any:
+    """The `System` of a folder; this imports Keras.
+
+    Raises:
+        ValueError: there is no such system.
+    """
+    _check(name)
+    return importlib.import_module(f"{__name__}.{name}.system").System
+
+
+def _check(name: str) -> None:
+    names = system_names()
+    if name not in names:
+        raise ValueError(f"system must be one of {', '.join(names)}. Received {name!r}.")

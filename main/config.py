@@ -1,0 +1,401 @@
+"""Every setting of poseras with its default, and the command lines of the programs.
+
+The defaults are the published recipe of Simple Baselines for COCO: ResNet-50, 256x192. A YAML in
+`main/configs/` and `--set NAME=VALUE` hold differences alone; `--list-settings` prints them all.
+Relative paths among the settings start at the project root, the parent of `main/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from poseras.check import check_at_least
+from poseras.published_config import read_published_config
+from poseras.settings import (
+    apply_differences,
+    describe_settings,
+    flatten,
+    one_line_errors,
+    parse_assignments,
+    read_differences,
+)
+from poseras.structures import View
+from poseras.systems import options_module
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+CONFIG_FOLDER = PROJECT_ROOT / "main" / "configs"
+DEFAULT_CONFIG = "simple_baselines_coco_resnet50_256x192"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which people the network sees.
+
+    Attributes:
+        trainset: folders of data/ to train on, such as COCO,MPII. The first gives the skeleton.
+        testset: folder of data/ to test on.
+        train_split: of the first trainset; the others give their `train`.
+        mixing: of several trainsets: `joined` shuffles all together, `even` fills each batch with
+            equally many of each, `published` (integral regression) does so in expectation.
+        skeleton: NAME/SET, such as COCO/coco_17, instead of the first set of the first trainset.
+        box_clipping: how boxes are brought inside their images. `published` (the published AP
+            depends on it) shifts them and makes them one pixel smaller; `exact` cuts them.
+        ignore_boxes: let bottom-up losses ignore the boxes of crowds, not only their segments.
+        on_bad_sample: `stop` at an unreadable picture, or `skip` it, count it and list it.
+        workers: threads that decode and warp; 0 is one for each CPU core.
+    """
+
+    trainset: tuple[str, ...] = ("COCO",)
+    testset: str = "COCO"
+    train_split: str = "train"
+    mixing: Literal["joined", "even", "published"] = "joined"
+    skeleton: str = ""
+    box_clipping: Literal["published", "exact"] = "published"
+    ignore_boxes: bool = False
+    on_bad_sample: Literal["stop", "skip"] = "stop"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.trainset or not self.testset:
+            raise ValueError(
+                "data.trainset and data.testset must name folders of data/, for example COCO. "
+                f"Received {list(self.trainset)} and {self.testset!r}."
+            )
+        check_at_least("data", self, 0, "workers")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network learns; Simple Baselines' recipe for COCO (Xiao et al., ECCV 2018).
+
+    Attributes:
+        end_epoch: the last epoch; an epoch is ceil(people / global batch) steps.
+        learning_rate: of the first epochs, for a global batch of 64 (2 devices x 32).
+        schedule: `step` divides it at decay_epochs, `cosine` lets it fall as half a cosine wave.
+        decay_epochs: from each of these epochs on the learning rate is divided once more.
+        decay_factor: what it is divided by.
+        decay_factors: or its share from each of these epochs on; it may rise again.
+        final_fraction: of the learning rate that is left at the end of the cosine.
+        warmup_steps: over which the learning rate first rises linearly.
+        optimizer: `adam` and `adamw` (0.9, 0.999, epsilon 1e-8), `momentum`, or plain `sgd`.
+        momentum: of the `momentum` optimizer.
+        nesterov: whether the `momentum` optimizer looks ahead.
+        weight_decay: L2, weight_decay * sum(w^2) / 2 over the kernels of all convolutions, for any
+            number of devices; decoupled from the gradients with adamw.
+        batch_size: people per device and step; the global batch is this times the devices.
+        precision: of the network between its float32 ends. Losses are float32 always, and
+            mixed_float16 scales the loss.
+        ema_decay: also keep moving averages of the weights (0.998), validate with them; 0 is off.
+        clip_norm: the gradients' global norm is cut here; 0 is off.
+        accumulate_steps: gradients of so many batches are averaged before the weights change.
+        initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt (or what
+            the system's `imagenet_files` names for another form or backbone), `none`
+            starts from random numbers, anything else is the path of a snapshot or checkpoint.
+        snapshot_minutes: a rolling snapshot is written this often between epochs; 0 is off.
+        keep_snapshots: how many of the newest epochs stay on disk; 0 keeps all, as published.
+        validate_every_epochs: AP on test.split so often, the best snapshot is kept; 0 is never.
+        peer_timeout_s: seconds to wait for the other machines of TF_CONFIG before giving up.
+        log_every: steps between two lines of the log and two points of TensorBoard.
+    """
+
+    end_epoch: int = 140
+    learning_rate: float = 5e-4
+    schedule: Literal["step", "cosine"] = "step"
+    decay_epochs: tuple[int, ...] = (90, 120)
+    decay_factor: float = 10.0
+    decay_factors: tuple[float, ...] = ()
+    final_fraction: float = 0.0
+    warmup_steps: int = 0
+    optimizer: Literal["adam", "adamw", "sgd", "momentum"] = "adam"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-5
+    batch_size: int = 32
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    ema_decay: float = 0.0
+    clip_norm: float = 0.0
+    accumulate_steps: int = 1
+    initial_weights: str = "imagenet"
+    snapshot_minutes: float = 10.0
+    keep_snapshots: int = 0
+    validate_every_epochs: int = 0
+    peer_timeout_s: float = 120.0
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        check_at_least("train", self, 1, "end_epoch batch_size accumulate_steps log_every")
+        check_at_least("train", self, 0, "momentum weight_decay ema_decay clip_norm warmup_steps")
+        check_at_least("train", self, 0, "snapshot_minutes keep_snapshots validate_every_epochs")
+        if self.learning_rate <= 0 or self.decay_factor <= 0:
+            raise ValueError(
+                "train.learning_rate and train.decay_factor must be above 0. "
+                f"Received {self.learning_rate} and {self.decay_factor}."
+            )
+        if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
+            raise ValueError(f"train.decay_epochs must ascend. Received {list(self.decay_epochs)}.")
+        if self.ema_decay >= 1 or self.momentum >= 1:
+            raise ValueError(
+                "train.ema_decay and train.momentum must be below 1. "
+                f"Received {self.ema_decay} and {self.momentum}."
+            )
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """Which people are tested, and what becomes of the raw predictions.
+
+    Attributes:
+        model_file: path of a snapshot, or of a published checkpoint, instead of the run's own.
+        split: of data.testset: train, val, test or what else its dataset.yaml lists.
+        annotations: path of a COCO-format file instead of the split's own.
+        detections: path of person boxes in COCO result format instead of the split's own.
+        use_gt_box: test on annotated boxes; gives higher numbers than detections do.
+        batch_size: people per device and step; changes no result.
+        flip_test: also look at the mirror image and average.
+        detection_threshold: boxes whose score is not above it are ignored.
+        keypoint_threshold: a person's score is the box's times the mean keypoint score above it.
+        box_nms_threshold: of two boxes with a larger IoU the lower goes; 0 is off, as published.
+        oks_nms_threshold: of two people with a larger OKS the lower goes; 0 is off.
+        real_keypoint_scores: write each keypoint's score into the result file, not 1 as published.
+        evaluator: `pycocotools`, poseras' `fast` one, or `both`, where a difference is an error.
+        scales: sizes of whole pictures relative to the view, 1 among them; maps are averaged.
+        all_images: let bottom-up systems also look at pictures without annotations.
+        draw_count: pictures drawn into output/vis, those with the best people first; 0 is none.
+        draw_style: `house` shows hidden joints differently, `original` is TF-SimpleHumanPose's.
+        draw_threshold: keypoints with a score above it are drawn.
+    """
+
+    model_file: str = ""
+    split: str = "val"
+    annotations: str = ""
+    detections: str = ""
+    use_gt_box: bool = False
+    batch_size: int = 32
+    flip_test: bool = True
+    detection_threshold: float = 0.0
+    keypoint_threshold: float = 0.2
+    box_nms_threshold: float = 0.0
+    oks_nms_threshold: float = 0.9
+    real_keypoint_scores: bool = False
+    evaluator: Literal["pycocotools", "fast", "both"] = "pycocotools"
+    scales: tuple[float, ...] = (1.0,)
+    all_images: bool = False
+    draw_count: int = 20
+    draw_style: Literal["house", "original"] = "house"
+    draw_threshold: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_at_least("test", self, 1, "batch_size")
+        check_at_least("test", self, 0, "draw_count box_nms_threshold oks_nms_threshold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one run.
+
+    Attributes:
+        system: folder of lib/poseras/systems/.
+        run: name of the folders in output/{log,model_dump,result,vis}/<dataset>/; by default the
+            name of the config.
+        seed: of initial weights, order of samples and augmentation (TF-SimpleHumanPose's 2333).
+        data: which people.
+        train: how to learn.
+        test: how to test.
+        options: of the system; its options.py explains them.
+        view: how a picture becomes network input; the system's published one by default.
+    """
+
+    system: str = "simple_baselines"
+    run: str = DEFAULT_CONFIG
+    seed: int = 2333
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    test: TestConfig = field(default_factory=TestConfig)
+    options: Any
+    view: View
+
+    def __post_init__(self) -> None:
+        if not self.run or self.run in (".", "..") or "/" in self.run or "\\" in self.run:
+            raise ValueError(f"run must be a folder name. Received {self.run!r}.")
+
+
+def build_config(differences: Mapping[str, Any]) -> Config:
+    """The settings that differ from the defaults of a system as told; the view follows its options.
+
+    Raises:
+        ValueError: an unknown system, an unknown key or a wrong value.
+    """
+    module = options_module(str(differences.get("system", Config.system)))
+    options = module.Options()
+    config = Config(options=options, view=module.default_view(options))
+    own = {key: value for key, value in differences.items() if key.startswith("options.")}
+    config = apply_differences(config, own)
+    config = replace(config, view=module.default_view(config.options))
+    return apply_differences(config, differences)
+
+
+def load_config(
+    name: str = DEFAULT_CONFIG,
+    assignments: Sequence[str] = (),
+    stored: Mapping[str, Any] | None = None,
+    published: str = "",
+) -> Config:
+    """The settings of a run: defaults, then a YAML, then `--set`.
+
+    Args:
+        name: of a YAML in main/configs/, or the path of one.
+        assignments: `NAME=VALUE` each.
+        stored: the flat config of a snapshot. It takes the place of defaults and YAML, so that a
+            network is tested as it was trained; of the YAML only `run` and `test.*` count.
+        published: path of an original's experiment file, in the place of the YAML.
+
+    Raises:
+        FileNotFoundError: there is no such YAML.
+        ValueError: an unknown key or a wrong value.
+    """
+    if published:
+        written = read_published_config(published, report=stored is None)
+    else:
+        path = find_config(name)
+        written = {"run": path.stem, **read_differences(path)}
+    if stored is not None:
+        own = {k: v for k, v in written.items() if k == "run" or k.startswith("test.")}
+        written = {**_without_default_view(stored), **own}
+    return build_config({**written, **parse_assignments(assignments)})
+
+
+def _without_default_view(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored config less the view that follows from its options, so that it follows new ones."""
+    usual = flatten(build_config({k: v for k, v in stored.items() if not k.startswith("view.")}))
+    return {k: v for k, v in stored.items() if not k.startswith("view.") or v != usual.get(k)}
+
+
+def config_names() -> list[str]:
+    """The names that `--config` takes, sorted."""
+    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
+
+
+def find_config(name: str) -> Path:
+    """The YAML of a config, by its name in main/configs/ or its path.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    for path in (CONFIG_FOLDER / f"{name}.yaml", Path(name)):
+        if path.suffix == ".yaml" and path.is_file():
+            return path
+    nearest = difflib.get_close_matches(name, config_names(), n=1)
+    hint = f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(config_names())}."
+    raise FileNotFoundError(f"--config {name} is neither in main/configs/ nor a .yaml file. {hint}")
+
+
+def output_folder(config: Config, kind: Literal["log", "model_dump", "result", "vis"]) -> Path:
+    """output/<kind>/<dataset>/<run>: the trained data set, for results and pictures the tested."""
+    dataset = config.data.trainset[0] if kind in ("log", "model_dump") else config.data.testset
+    return PROJECT_ROOT / "output" / kind / dataset / config.run
+
+
+_SETTINGS_HELP = """
+settings:
+  Every number of the recipe is a setting with a dotted name. --config takes a file of
+  main/configs/, which holds what differs from the defaults; --set changes single ones on top:
+    --set train.batch_size=16 options.sigma=3 data.trainset=COCO,MPII
+  --list-settings prints all of them with values and meanings and ends.
+
+configs: {configs}
+"""
+
+
+def make_parser(program: str, description: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    """A command line with what every program shares: --config, --set, --list-settings, --gpu."""
+    shown = "examples:\n" + "".join(f"  python main/{program} {text}\n" for text in examples)
+    configs = textwrap.fill("; ".join(config_names()), 96, subsequent_indent="  ")
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=shown + _SETTINGS_HELP.format(configs=configs),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", metavar="NAME", default=DEFAULT_CONFIG, help="default: " + DEFAULT_CONFIG)
+    add("--cfg", metavar="FILE", default="", help="an original's experiment file instead")
+    changes = "change single settings, after those of --config"
+    add("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=changes)
+    add("--list-settings", action="store_true", help="print all settings and end")
+    devices = "0 | 0,1 | 0-1 | 2- (from 2 on) | -2 (0 to 2) | cpu; without it the first GPU, if any"
+    add("--gpu", metavar="IDS", help=devices)
+    return parser
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Begin a program: read its command line, let the log of poseras reach the terminal.
+
+    `--list-settings` prints the settings and ends the program.
+
+    Args:
+        parser: of the program.
+        arguments: without the program's name; by default those it was called with.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else TensorFlow reports its start-up
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if "--list-settings" in arguments:  # before the parser asks for what it requires
+        shared, _ = make_parser(parser.prog, "", ()).parse_known_args(arguments)
+        with one_line_errors(parser.prog):
+            print(describe_settings(load_config(shared.config, shared.set, published=shared.cfg)))
+        parser.exit()
+    return parser.parse_args(arguments)
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """The command line of train.py."""
+    examples = ("--gpu 0-1", "--gpu 0-1 --continue", "--gpu 0 --set train.batch_size=16 run=small")
+    about = "Train a pose network. Writes output/{log,model_dump}/<dataset>/<run>/."
+    parser = make_parser("train.py", about, examples)
+    resume = "go on from the newest snapshot of the run, bit for bit"
+    parser.add_argument("--continue", dest="resume", action="store_true", help=resume)
+    return parser
+
+
+def test_parser() -> argparse.ArgumentParser:
+    """The command line of test.py."""
+    examples = (
+        "--gpu 0-1 --test_epoch 140",
+        "--cfg 256x192.yaml --model-file pose_resnet_50.pth.tar --flip-test",
+    )
+    about = (
+        "Test a snapshot: poses, COCO result file, AP and pictures. Starts from the settings\n"
+        "stored in the snapshot. Writes output/{result,vis}/<dataset>/<run>/."
+    )
+    parser = make_parser("test.py", about, examples)
+    add = parser.add_argument
+    add("--test_epoch", metavar="N", type=int, help="which snapshot_N of the run")
+    add("--model-file", metavar="FILE", help="this snapshot or published checkpoint instead")
+    flip = "the same as --set test.flip_test=true"
+    add("--flip-test", dest="set", action="append_const", const="test.flip_test=true", help=flip)
+    return parser
+
+
+def demo_parser() -> argparse.ArgumentParser:
+    """The command line of demo.py."""
+    examples = ("--input photo.jpg --output poses", "--input photos --detections boxes.json ...")
+    parser = make_parser("demo.py", "Find the poses in your own pictures and draw them.", examples)
+    add = parser.add_argument
+    add("--input", metavar="PATH", required=True, help="a picture or a folder of pictures")
+    add("--output", metavar="DIR", required=True, help="where drawings and poses.json go")
+    boxes = "person boxes in COCO result format; without it the whole picture is one box"
+    add("--detections", metavar="FILE", help=boxes)
+    add("--test_epoch", metavar="N", type=int, help="snapshot_N of the run (default: the highest)")
+    return parser

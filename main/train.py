@@ -1,0 +1,75 @@
+"""Train a pose network, on the devices of one machine or of several."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+
+import config as command
+from poseras.data.dataset import choose_skeleton
+from poseras.data.evaluation_set import find_evaluation_files
+from poseras.data.training_samples import load_training_samples
+from poseras.settings import flatten, one_line_errors
+from poseras.systems import options_module
+
+ROOT = command.PROJECT_ROOT
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program."""
+    chosen = command.parse_arguments(command.train_parser(), arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with one_line_errors("train.py"):
+        settings = command.load_config(chosen.config, chosen.set, published=chosen.cfg)
+        train_network(settings, chosen.gpu, chosen.resume)
+
+
+def train_network(config: command.Config, gpu: str | None, resume: bool) -> None:
+    """Train the network of a config from its first step, or from where it stopped, to the end."""
+    recipe, data, test = config.train, config.data, config.test
+    skeleton = choose_skeleton(ROOT, data.trainset, data.skeleton)
+    sample = options_module(config.system).SAMPLE
+    box_mm = config.view.box_mm if config.view.rule == "root_box_3d" else None
+    samples, mixture = load_training_samples(
+        ROOT, data, skeleton, sample=sample, seed=config.seed, root_box_mm=box_mm
+    )
+    files = None
+    if recipe.validate_every_epochs:
+        files = find_evaluation_files(
+            ROOT,
+            data.testset,
+            test.split,
+            annotations=test.annotations,
+            detections=test.detections,
+            use_gt_box=test.use_gt_box or sample == "image",
+        )
+    from poseras import training
+    from poseras.engine import distribute, workers
+
+    gpus = distribute.parse_gpus(gpu, distribute.count_gpus())
+    with workers.failures_in_one_line("train.py"):
+        strategy = workers.join(os.environ.get("TF_CONFIG"), gpus, recipe.peer_timeout_s)
+        job = training.TrainingJob(
+            people=samples,
+            mixture=mixture,
+            skeleton=skeleton,
+            recipe=recipe,
+            system_name=config.system,
+            options=config.options,
+            view=config.view,
+            seed=config.seed,
+            config=flatten(config),
+            snapshot_folder=command.output_folder(config, "model_dump"),
+            log_folder=command.output_folder(config, "log"),
+            imagenet_folder=ROOT / "data" / "imagenet_weights",
+            resume=resume,
+            workers=data.workers,
+            on_bad_sample=data.on_bad_sample,
+            validation=training.Validation(files, test) if files else None,
+        )
+        training.train_people(job, strategy)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Pairwise files: written, read back, and wrong ones."""
+
+import tarfile
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from poseras.checkpoints.pairwise_files import (
+    read_logistic_models,
+    read_pairwise_statistics,
+    write_logistic_models,
+    write_pairwise_statistics,
+)
+
+PAIRS = np.array([[1, 0], [0, 1]])
+MEANS = np.array([[1.0, 2], [3, 4]])
+
+
+def write_models(folder):
+    rng = np.random.default_rng(0)
+    models = np.array([[0, 1], [0, 12]]), *(rng.normal(size=(2, n)) for n in (8, 8, 9))
+    write_logistic_models(folder, *models)
+    return models
+
+
+def test_statistics_are_read_in_the_order_of_the_maps(tmp_path):
+    path = tmp_path / "pairwise_stats.mat"
+    write_pairwise_statistics(path, PAIRS, MEANS, MEANS + 1)
+    for place in (path, tmp_path):
+        means, deviations = read_pairwise_statistics(place)
+        assert means.tolist() == [[3, 4], [1, 2]] and deviations.tolist() == [[4, 5], [2, 3]]
+
+
+def test_models_are_read_as_they_were_written_from_a_folder_or_an_archive(tmp_path):
+    models = write_models(tmp_path)
+    (tmp_path / "notes.mat").write_bytes(b"another file")
+    with tarfile.open(tmp_path / "pairwise.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "spatial_model_cidx_1_2.mat", "pairwise/spatial_model_cidx_1_2.mat")
+    for ours, written in zip(read_logistic_models(tmp_path), models, strict=True):
+        np.testing.assert_array_equal(ours, written)
+    pairs, *_ = read_logistic_models(tmp_path / "pairwise.tar.gz")
+    assert pairs.tolist() == [[0, 1]]
+
+
+def test_weights_that_score_the_other_class_are_turned_round(tmp_path):
+    model = {"training_opts": {"X_min": np.zeros((1, 8)), "X_max": np.ones((1, 8))}}
+    model["log_reg"] = {"w": np.arange(9.0)[None], "Label": np.array([[0], [1]])}
+    savemat(tmp_path / "spatial_model_cidx_1_2.mat", {"spatial_model": model})
+    *_, weights = read_logistic_models(tmp_path)
+    assert weights.tolist() == [[-value for value in range(9)]]
+
+
+def test_absent_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No pairwise_stats.mat at"):
+        read_pairwise_statistics(tmp_path)
+    with pytest.raises(FileNotFoundError, match="No spatial_model_cidx"):
+        read_logistic_models(tmp_path)
+    with pytest.raises(FileNotFoundError, match="No pairwise files at"):
+        read_logistic_models(tmp_path / "nowhere")
+
+
+def test_wrong_files_are_refused(tmp_path):
+    path = tmp_path / "pairwise_stats.mat"
+    path.write_bytes(b"text")
+    with pytest.raises(ValueError, match="must be a MATLAB file of version 5"):
+        read_pairwise_statistics(path)
+    savemat(path, {"graph": PAIRS})
+    with pytest.raises(ValueError, match="must hold graph, means and std_devs"):
+        read_pairwise_statistics(path)
+    write_pairwise_statistics(path, np.array([[0, 1], [0, 2]]), MEANS, MEANS)
+    with pytest.raises(ValueError, match="each ordered pair .* Received 2 rows for 3 joints"):
+        read_pairwise_statistics(path)
+    model = tmp_path / "spatial_model_cidx_1_2.mat"
+    savemat(model, {"spatial_model": {"training_opts": 1.0}})
+    with pytest.raises(ValueError, match="must hold spatial_model with training_opts and log_reg"):
+        read_logistic_models(tmp_path)

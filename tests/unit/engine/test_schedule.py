@@ -1,0 +1,62 @@
+import pytest
+
+from poseras.engine.schedule import Schedule, count_steps_per_epoch
+
+
+def make(**changes):
+    given = {"steps_per_epoch": 10, "end_epoch": 5, "learning_rate": 1.0, "decay_epochs": (2, 4)}
+    return Schedule(**{**given, **changes})
+
+
+def test_the_rate_falls_at_the_first_step_of_a_decay_epoch_and_not_before():
+    schedule = make()
+    assert [schedule.rate_at(step) for step in (0, 19, 20, 39, 40, 49)] == [
+        *(1.0, 1.0, 0.1, 0.1, 0.01, 0.01)
+    ]
+
+
+def test_the_run_ends_after_its_epochs():
+    assert make().end_step == 50
+    assert make().epoch_at(49) == 4
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be at least 1. Received 0"),
+        ({"decay_epochs": (4, 2)}, "decay_epochs must be ascending .*Received \\[4, 2\\]"),
+        ({"decay_epochs": (2, 2)}, "name each epoch once"),
+        ({"decay_factor": 0.0}, "decay_factor must be positive"),
+    ],
+)
+def test_impossible_schedules_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+def test_an_epoch_sees_every_sample_about_once():
+    assert count_steps_per_epoch(100, 32) == 4
+    assert count_steps_per_epoch(96, 32) == 3
+    assert count_steps_per_epoch(1, 32) == 1
+
+
+def test_an_empty_training_set_is_an_error():
+    with pytest.raises(ValueError, match="at least one sample. Received none; check data.trainset"):
+        count_steps_per_epoch(0, 32)
+
+
+def test_a_cosine_falls_from_the_rate_to_its_final_fraction_over_the_run():
+    schedule = make(schedule="cosine", final_fraction=0.1)
+    assert schedule.rate_at(0) == 1.0
+    assert schedule.rate_at(25) == pytest.approx(0.1 + 0.9 * 0.5)
+    assert schedule.rate_at(50) == pytest.approx(0.1)
+
+
+def test_a_warm_up_rises_linearly_to_the_rate_of_the_schedule():
+    schedule = make(warmup_steps=4)
+    assert [schedule.rate_at(step) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_a_final_fraction_beyond_one_is_refused():
+    with pytest.raises(ValueError, match="final_fraction must be in 0..1. Received 1.5"):
+        make(final_fraction=1.5)

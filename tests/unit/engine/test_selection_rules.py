@@ -1,0 +1,59 @@
+"""Whose people stay, with which score and in which order: one rule per published code."""
+
+import numpy as np
+import pytest
+
+from poseras.engine.tester import Predictions, Selection, select_people
+from poseras.structures import ImageTable, PersonRecords
+
+SIGMAS = (0.05, 0.05)
+
+
+def make_records():
+    """Three boxes on picture 9, of which the first and the last are the same person, one on 4."""
+    images = ImageTable(np.array([4, 9]), ("/a.jpg", "/b.jpg"), np.full((2, 2), 100))
+    boxes = np.array([[0, 0, 20, 40], [50, 0, 20, 40], [0, 0, 20, 40], [5, 5, 20, 40]], np.float32)
+    return PersonRecords(
+        images=images,
+        image_index=np.array([1, 1, 1, 0], np.int32),
+        boxes_xywh=boxes,
+        keypoints=np.zeros((4, 2, 3), np.float32),
+        scores=np.array([0.5, 1.0, 0.4, 1.0]),
+        areas=np.zeros(4),
+        annotation_ids=np.array([30, 31, 32, 33]),
+    )
+
+
+def make_predictions():
+    points = np.array([[[5, 5], [9, 9]], [[60, 5], [65, 9]], [[5, 5], [9, 9]], [[8, 8], [9, 9]]])
+    scores = np.array([[0.6, 0.1], [0.5, 0.3], [0.9, 0.1], [0.2, 0.1]])
+    return Predictions(points.astype(float), scores, np.ones(4, bool))
+
+
+def select(rule, **others):
+    selection = Selection(0.5, 1.25, oks_sigmas=SIGMAS, rule=rule, **others)
+    found = select_people(make_records(), make_predictions(), selection)
+    return {
+        image: list(zip(p.annotation_ids.tolist(), p.person_scores.round(3).tolist(), strict=True))
+        for image, p in found.items()
+    }
+
+
+def test_coco_scores_by_box_and_keypoints_and_drops_doubles():
+    # 0.4 * 0.9 is more than 0.5 * 0.6; 0.1 is below the threshold.
+    assert select("coco") == {9: [(31, 0.4), (32, 0.36)], 4: [(33, 0.0)]}
+
+
+def test_posetrack_scores_by_all_keypoints_alone():
+    assert select("posetrack") == {9: [(32, 0.5), (31, 0.4)], 4: [(33, 0.15)]}
+
+
+def test_mpii_keeps_everybody_in_the_order_of_the_boxes():
+    assert select("mpii") == {9: [(30, 0.3), (31, 0.4), (32, 0.36)], 4: [(33, 0.0)]}
+
+
+def test_mpii_needs_no_sigmas_and_the_others_say_so():
+    selection = Selection(0.5, 1.25, rule="mpii")
+    assert len(select_people(make_records(), make_predictions(), selection)) == 2
+    with pytest.raises(ValueError, match="OKS NMS needs oks_sigmas"):
+        select_people(make_records(), make_predictions(), Selection(0.5, 1.25, rule="posetrack"))

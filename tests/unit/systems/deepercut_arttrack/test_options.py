@@ -1,0 +1,42 @@
+"""Options that break a rule say so, and the published numbers are the defaults."""
+
+import dataclasses
+
+import pytest
+
+from poseras.systems.deepercut_arttrack.options import COCO_GRAPH, Options, default_view
+
+
+def test_the_supervised_unit_is_the_twelfth_or_the_last():
+    assert Options().supervised_unit == 12
+    assert Options(depth=50).supervised_unit == 6
+    assert Options(depth=50, intermediate_unit=3).supervised_unit == 3
+
+
+def test_the_published_graph_has_forty_pairs_of_rising_joints():
+    assert len(set(COCO_GRAPH)) == 40
+    assert all(0 <= a < b < 17 for a, b in COCO_GRAPH)
+
+
+def test_the_view_keeps_joints_outside_and_pads_to_the_features():
+    view = default_view(Options())
+    assert (view.rule, view.factor, view.stride, view.outside_joints) == ("scale", 1, 16, "keep")
+    assert view.picture_augmentation.scale == (0.85, 1.15)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depth": 50, "intermediate_unit": 12}, "ResNet-50 has 6 units.*Received 12"),
+        ({"depth": 52}, r"depth must be one of \(18, 34, 50, 101, 152\). Received 52"),
+        ({"input_shape": (100, 96)}, "divisible by the stride 16. Received"),
+        ({"nms_radius": 0.0}, "nms_radius must be positive"),
+        ({"det_min_score": 1.0}, "det_min_score must be in 0..1"),
+        ({"pairwise_weight": -1.0}, "must not be negative"),
+        ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be in 0..1"),
+        ({"backbone_width": 1}, "backbone_width must be at least 4"),
+    ],
+)
+def test_settings_that_break_a_rule_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(Options(), **settings)

@@ -1,0 +1,204 @@
+"""The system on made-up people: what it encodes, it finds again; losses and options."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from poseras.engine.image_tester import at_scales, bring_home, predict_images
+from poseras.skeleton import Skeleton
+from poseras.structures import ImageRecords, ImageTable, People, PersonRecords
+from poseras.systems.simplepose_v2.losses import compute_loss, focal_terms, mean_of_terms
+from poseras.systems.simplepose_v2.options import Options, default_view
+from poseras.systems.simplepose_v2.system import System
+
+SKELETON = Skeleton(
+    "made/up",
+    ("nose", "left_wrist", "right_wrist", "left_ankle", "right_ankle"),
+    ((1, 2), (3, 4)),
+    ((0, 1), (0, 2), (0, 3), (0, 4)),
+    (0.06,) * 5,
+)
+SMALL = Options(input_shape=(64, 64), backbone_width=8, units=(1, 1))
+FULL = replace(
+    SMALL, background=True, jitter=True, scales=True, loss_weights=(1, 1, 100, 100, 0.01)
+)
+
+
+def make_batch(people=3, size=(128, 160), seed=0):
+    random = np.random.default_rng(seed)
+    centres = np.array([[30, 40], [110, 50], [60, 96]])[:people, None]
+    points = centres + random.uniform(-22, 22, (people, 5, 2))
+    keypoints = np.concatenate([points, np.full((people, 5, 1), 2)], axis=-1)
+    return {
+        "keypoints": keypoints[None].astype(np.float32),
+        "boxes_xywh": np.full((1, people, 4), 50, np.float32),
+        "image_to_network": np.eye(2, 3, dtype=np.float32)[None],
+        "ignore_mask": np.zeros((1, *size), bool),
+    }
+
+
+def decode(system, outputs):
+    return {k: np.asarray(v)[0] for k, v in system.decode(outputs).items()}
+
+
+@pytest.mark.parametrize("options", [SMALL, FULL], ids=["published heads", "all heads"])
+@pytest.mark.parametrize("seed", range(3))
+def test_everybody_is_found_again_within_a_pixel(options, seed):
+    system = System(options, SKELETON)
+    batch = make_batch(seed=seed)
+    people = system.group(decode(system, system.perfect_outputs(system.encode(batch))))
+    assert len(people) == 3
+    for person in batch["keypoints"][0]:
+        errors = np.abs(people.keypoints_px - person[:, :2]).max(axis=(1, 2))
+        assert errors.min() <= 1.5  # a pixel, and a rounding of the bicubic resize
+
+
+def test_the_flip_test_of_a_mirrored_truth_changes_nothing():
+    system = System(SMALL, SKELETON)
+    batch = make_batch()
+    width = batch["ignore_mask"].shape[2]
+    mirrored = {k: v.copy() for k, v in batch.items()}
+    mirrored["keypoints"][..., 0] = width - 1 - batch["keypoints"][..., 0]
+    mirrored["keypoints"] = mirrored["keypoints"][:, :, SKELETON.flip_permutation]
+    direct = system.perfect_outputs(system.encode(batch))
+    flipped = system.perfect_outputs(system.encode(mirrored))
+    merged = system.merge_flip(direct, flipped)
+    np.testing.assert_allclose(merged["heatmaps.0"], direct["heatmaps.0"], atol=1e-5)
+    people = system.group(decode(system, merged))
+    assert len(people) == 3
+
+
+def test_nobody_is_found_on_empty_maps_and_hundreds_of_peaks_are_grouped():
+    system = System(SMALL, SKELETON)
+    shape = (1, 32, 40)
+    empty = {f"heatmaps.{s}": np.zeros((*shape, 5), np.float32) for s in (0, 1)}
+    empty |= {f"offsets.{s}": np.zeros((*shape, 4, 2), np.float32) for s in (0, 1)}
+    nobody = system.group(decode(system, empty))
+    assert len(nobody) == 0 and nobody.keypoints_px.shape == (0, 5, 2)
+    noise = np.random.default_rng(0).uniform(0, 1, (*shape, 5)).astype(np.float32)
+    candidates = decode(system, {**empty, "heatmaps.1": noise})
+    assert (candidates["peak_count"] > 32).all()
+    people = system.group(candidates)
+    assert len(people) and np.isfinite(people.keypoints_px).all()
+
+
+def make_records(count):
+    table = ImageTable(np.arange(count) + 5, tuple(f"{n}.jpg" for n in range(count)), np.zeros(0))
+    people = PersonRecords(
+        table,
+        np.zeros(0, np.int32),
+        np.zeros((0, 4), np.float32),
+        np.zeros((0, 5, 3), np.float32),
+        *[np.zeros(0)] * 3,
+    )
+    return ImageRecords(people, np.arange(count, dtype=np.int32), np.zeros(count + 1, np.int64))
+
+
+def test_maps_with_nan_name_their_picture():
+    system = System(SMALL, SKELETON)
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    broken = np.array(outputs["heatmaps.1"])
+    broken[0, 3, 3, 0] = np.nan
+    batch = {
+        "image": np.zeros((1, 4, 4, 3), np.uint8),
+        "image_to_network": np.eye(2, 3)[None],
+        "index": np.array([1]),
+    }
+
+    def step(images):
+        return [system.decode({**outputs, "heatmaps.1": broken})]
+
+    with pytest.raises(ValueError, match=r"Received NaN or infinity for 1\.jpg"):
+        predict_images(step, [batch], make_records(2), system.group, progress=False)
+
+
+def test_joints_that_were_not_found_stay_at_zero_on_the_way_home():
+    people = People(np.float64([[[10, 20], [0, 0]]]), np.float64([[0.5, 0]]), np.ones(1))
+    home = bring_home(people, np.float32([[2, 0, 4], [0, 2, 0]]))
+    assert home.keypoints_px.tolist() == [[[3, 10], [0, 0]]]
+
+
+def test_a_network_in_several_sizes_gives_vectors_in_pixels_of_the_view():
+    system = System(SMALL, SKELETON)
+
+    def network(images, training=False):
+        height, width = images.shape[1:3]
+        scale = width / 160
+        batch = make_batch(size=(height, width))
+        batch["keypoints"][..., :2] *= scale
+        return {k: tf.constant(v) for k, v in system.perfect_outputs(system.encode(batch)).items()}
+
+    averaged = at_scales(system, network, (1.0, 2.0), 32)
+    outputs = averaged(np.zeros((1, 128, 160, 3), np.uint8))
+    people = system.group(decode(system, outputs))
+    assert len(people) == 3
+    for person in make_batch()["keypoints"][0]:
+        assert np.abs(people.keypoints_px - person[:, :2]).max(axis=(1, 2)).min() <= 3
+    with pytest.raises(ValueError, match="1 among them"):
+        at_scales(system, network, (0.5, 2.0), 32)
+    assert at_scales(system, network, (1.0,), 32) is network
+
+
+def test_ignored_cells_teach_nothing():
+    system = System(FULL, SKELETON)
+    batch = make_batch()
+    outputs = {k: tf.zeros_like(v) for k, v in system.perfect_outputs(system.encode(batch)).items()}
+    seen = system.compute_loss(system.encode(batch), outputs)
+    batch["ignore_mask"][:] = True
+    hidden = system.compute_loss(system.encode(batch), outputs)
+    assert seen["total"] > 0 and all(float(value) == 0 for value in hidden.values())
+
+
+def test_gamma_and_tau_have_their_effect():
+    target, found = np.float32([0.5, 0.0]), np.float32([0.4, 0.2])
+    np.testing.assert_allclose(focal_terms(target, found, 0.01, 0.0), [0.005, 0.02], rtol=1e-5)
+    np.testing.assert_allclose(focal_terms(target, found, 0.01, 1.0), [0.003, 0.004], rtol=1e-5)
+    np.testing.assert_allclose(focal_terms(target, found, 0.01, 2.0), [0.0018, 0.0008], rtol=1e-5)
+    np.testing.assert_allclose(focal_terms(target, found, 0.6, 1.0), [0.002, 0.004], rtol=1e-5)
+
+
+def test_terms_below_the_margin_do_not_count():
+    terms, known = np.float32([4.0, 0.25, 9.0]), np.array([True, True, False])
+    assert float(mean_of_terms(terms, known, 0.3, False)) == 4 / 2
+    assert float(mean_of_terms(terms, known, 0.1, True)) == pytest.approx((2 + 0.5) / 3)
+
+
+def test_a_loss_beyond_the_limit_becomes_zero():
+    system = System(replace(SMALL, loss_limit=1e-6), SKELETON)
+    batch = make_batch()
+    targets = system.encode(batch)
+    outputs = {k: tf.zeros_like(v) for k, v in system.perfect_outputs(targets).items()}
+    losses = compute_loss(targets, outputs, system.options)
+    assert float(losses["total"]) == 0 and float(losses["heatmaps"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_shape": (100, 64)}, r"divisible by the stride 8 of the hourglass"),
+        ({"units": (2,)}, "at least two levels"),
+        ({"backbone": "hrnet", "units": (2, 2, 2, 2, 2, 4)}, "one stack; set options.stacks=1"),
+        ({"backbone": "imhn"}, "units is for the hourglass alone"),
+        ({"scales": True}, "scales=true without a weight learns nothing"),
+        ({"loss_weights": (1, 1, 0, 1, 0)}, "for background, which the network lacks"),
+        ({"offset_loss": "laplace"}, "spread and offset_loss=laplace go together"),
+        ({"stacks": 3}, "one weight for each of 3 stacks"),
+        ({"feature_stage": 2}, "feature_stage one of them"),
+        ({"heatmap_threshold": 0.0}, "heatmap_threshold must be positive"),
+        ({"heatmap_clip": 1.0}, "heatmap_clip must lie between 0 and 1"),
+        ({"backbone_width": 6}, "positive multiple of 4"),
+        ({"candidates": 10**6}, "candidates must be at most"),
+    ],
+)
+def test_impossible_options_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SMALL, **changes)
+
+
+def test_the_published_view_is_long_edge_640_in_steps_of_128():
+    view = default_view(Options())
+    assert (view.rule, view.length, view.stride, view.size_hw) == ("long_edge", 640, 128, (512, 512))
+    hrnet = default_view(Options(backbone="hrnet", stacks=1))
+    assert (hrnet.length, hrnet.stride) == (640, 32)
