@@ -97,8 +97,7 @@ class TrainConfig:
         ema_decay: also keep moving averages of the weights (0.998), validate with them; 0 is off.
         clip_norm: the gradients' global norm is cut here; 0 is off.
         accumulate_steps: gradients of so many batches are averaged before the weights change.
-        initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt (or what
-            the system's `imagenet_files` names for another form or backbone), `none`
+        initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt, `none`
             starts from random numbers, anything else is the path of a snapshot or checkpoint.
         snapshot_minutes: a rolling snapshot is written this often between epochs; 0 is off.
         keep_snapshots: how many of the newest epochs stay on disk; 0 keeps all, as published.

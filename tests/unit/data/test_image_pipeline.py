@@ -37,7 +37,9 @@ VIEW = View(
 )
 
 
-def make_row(number, image, *, keypoints=(20, 20, 2) * 3, area=4000.0, crowd=0, box=(10, 10, 40, 50)):
+def make_row(
+    number, image, *, keypoints=(20, 20, 2) * 3, area=4000.0, crowd=0, box=(10, 10, 40, 50)
+):
     left, top, width, height = box
     right, bottom = left + width, top + height
     return {
@@ -121,7 +123,10 @@ def test_several_data_sets_are_joined_picture_by_picture(table):
 
 
 def take(batches, count):
-    return [{k: np.asarray(v) for k, v in batch.items()} for _, batch in zip(range(count), batches)]
+    return [
+        {k: np.asarray(v) for k, v in batch.items()}
+        for _, batch in zip(range(count), batches, strict=False)
+    ]
 
 
 def test_tested_pictures_come_once_in_order_and_the_last_batch_is_filled(table):

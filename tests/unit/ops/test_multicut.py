@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poseras.ops.multicut import MAX_NODES, MIXED_COST, make_graph, solve_multicut
+from poseras.ops.multicut_local import _fill_matrices, _relabel, _Search
 
 SOLVERS = ["local", "exact"]
 
@@ -183,3 +184,25 @@ def test_wrong_options_are_refused():
         solve_multicut([], [], [], solver="klj")
     with pytest.raises(ValueError, match="time_limit_s must be above 0"):
         solve_multicut([], [], [], solver="exact", time_limit_s=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_are_changed_one_after_the_other_by_what_they_gain(seed):
+    unary, edges, costs = make_random(12, 0.5, seed)
+    graph, rng = make_graph(unary * 800, edges, costs * 800), np.random.default_rng(seed)
+    label, cluster = rng.integers(0, 2, 12), rng.integers(0, 4, 12)
+    search = _Search(graph, *_fill_matrices(graph), label.copy(), cluster, None)
+    _relabel(search)
+
+    def gain(node):
+        changed = np.where(np.arange(12) == node, 1 - label, label)
+        return graph.objective(label == 0, cluster) - graph.objective(changed == 0, cluster)
+
+    free = set(range(12))
+    while free:  # the same by the energy of the whole
+        best = max(free, key=gain)
+        if gain(best) <= 1e-6:
+            break
+        label[best] = 1 - label[best]
+        free.remove(best)
+    np.testing.assert_array_equal(search.label, label)

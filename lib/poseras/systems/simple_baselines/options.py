@@ -53,8 +53,8 @@ class Options:
             for ResNets and HSRNets, 32 and 48 (of the finest branch) for HRNets, 384 to 1280 (of a
             token) for ViTs, 24 to 64 for CSPNeXts.
         backbone_stride: input pixels per cell of the last features; 32 for ResNets and CSPNeXts, 4
-            for HRNets, 16 for ViTs and HSRNets. In a ResNet, 16 or 8 keeps the field of view by dilation and
-            needs fewer layers in the head.
+            for HRNets, 16 for ViTs and HSRNets. In a ResNet, 16 or 8 keeps the field of view by
+            dilation and needs fewer layers in the head.
         backbone_heads: of a ViT's attention; 16 for L and H.
         drop_path: how often the last block of a ViT is left out in training, those before it less.
         form: which published network: `tensorflow` is TF-SimpleHumanPose, `pytorch` Microsoft's and

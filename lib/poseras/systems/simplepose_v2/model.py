@@ -5,7 +5,7 @@ Layers are called as in the published checkpoint, `basenet.` and `headnets.` bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,7 +14,7 @@ from keras import ops
 
 from ...backbones.hourglass import build_hourglasses
 from ...backbones.hrnet import build_backbone as build_hrnet
-from ...layers import Normalise, near_zero_initializer, torch_initializer
+from ...layers import Normalise, near_zero_initializer
 from .imhn import build_imhn
 from .options import Options
 
@@ -91,10 +91,6 @@ def _shared_arguments(options: Options) -> dict[str, Any]:
     }
 
 
-def _initializer_maker(options: Options) -> Callable[[], keras.Initializer]:
-    return near_zero_initializer if options.initialisation == "near_zero" else torch_initializer
-
-
 def _build_maps(
     x: keras.KerasTensor, options: Options, channels: Mapping[str, int]
 ) -> list[dict[str, keras.KerasTensor]]:
@@ -109,17 +105,16 @@ def _build_maps(
             units=options.units,
             stacks=options.stacks,
             scope=BACKBONE_SCOPE,
-            make_initializer=_initializer_maker(options),
+            make_initializer=near_zero_initializer,
             **shared,
         )
         features = [stage["features"] for stage in stages]
-    make_initializer = _initializer_maker(options)
     return [
         {
             part: keras.layers.Conv2D(
                 count,
                 1,
-                kernel_initializer=make_initializer(),
+                kernel_initializer=near_zero_initializer(),
                 dtype="float32",
                 name=f"{HEADS[part]}.{stack}",
             )(found)
@@ -138,7 +133,7 @@ def _build_imhn_maps(
         width=options.backbone_width,
         stacks=options.stacks,
         channels=sum(channels.values()),
-        make_initializer=_initializer_maker(options),
+        make_initializer=near_zero_initializer,
         **_shared_arguments(options),
     )
     ends = np.cumsum(list(channels.values())).tolist()

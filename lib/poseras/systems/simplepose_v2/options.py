@@ -50,8 +50,6 @@ class Options:
         batch_norm_momentum: share of the old moving statistics.
         batch_norm_epsilon: added to variances.
         batch_norm_synchronized: whether devices share batch statistics, as published.
-        initialisation: of all kernels: `near_zero`, normal of deviation 0.001 as published, or
-            `he`, of which networks without weights to start from learn faster.
         sigma: of the Gaussian targets in px.
         heatmap_clip: targets below it are 0.
         offset_window: side in cells of the square around a limb's start that learns its offset.
@@ -109,7 +107,6 @@ class Options:
     batch_norm_momentum: float = 0.9
     batch_norm_epsilon: float = 1e-5
     batch_norm_synchronized: bool = True
-    initialisation: Literal["near_zero", "he"] = "near_zero"
     sigma: float = 7.0
     heatmap_clip: float = 0.01
     offset_window: int = 7
@@ -191,11 +188,6 @@ def _check_network(options: Options) -> None:
     if options.backbone == "hrnet" and options.stacks != 1:
         raise ValueError(
             f"An HRNet has one stack; set options.stacks=1. Received {options.stacks}."
-        )
-    if options.backbone == "hrnet" and options.initialisation != "near_zero":
-        raise ValueError(
-            "An HRNet starts near zero; leave options.initialisation at near_zero. "
-            f"Received {options.initialisation}."
         )
     if options.stacks < 1 or not -options.stacks <= options.feature_stage < options.stacks:
         raise ValueError(

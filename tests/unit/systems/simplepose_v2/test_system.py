@@ -199,6 +199,11 @@ def test_impossible_options_are_refused(changes, message):
 
 def test_the_published_view_is_long_edge_640_in_steps_of_128():
     view = default_view(Options())
-    assert (view.rule, view.length, view.stride, view.size_hw) == ("long_edge", 640, 128, (512, 512))
+    assert (view.rule, view.length, view.stride, view.size_hw) == (
+        "long_edge",
+        640,
+        128,
+        (512, 512),
+    )
     hrnet = default_view(Options(backbone="hrnet", stacks=1))
     assert (hrnet.length, hrnet.stride) == (640, 32)

@@ -89,7 +89,9 @@ def test_heads_that_a_file_holds_become_options():
 
 
 def test_another_systems_file_is_not_recognised():
-    assert recognise({"conv1.weight": (64, 3, 7, 7), "layer1.0.conv1.weight": (64, 64, 1, 1)}) is None
+    assert (
+        recognise({"conv1.weight": (64, 3, 7, 7), "layer1.0.conv1.weight": (64, 64, 1, 1)}) is None
+    )
 
 
 def test_the_predecessors_network_has_no_published_names():

@@ -1,0 +1,101 @@
+"""Time the multicut on made-up people: local search, and the gap to the proven optimum.
+
+    python bench/multicut.py
+    python bench/multicut.py --recorded multicut.npz multicut.json
+
+Detections are scattered around the joints of people in a picture; pairs of one person attract each
+other and others repel, with noise. The original's solver cannot be installed any more: what it took
+and reached on recorded instances stands in their .json file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from poseras.ops.multicut import Solution, solve_multicut
+
+SEED = 12
+PEOPLE = (2, 5, 10, 20, 50)
+#: Detections of a person: joints, and how many of each.
+JOINTS, REPEATS = 14, 1.5
+#: The exact solver gets no larger graphs than this many nodes, and this many seconds.
+EXACT_NODES, EXACT_SECONDS = 60, 60.0
+
+Instance = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def make_people(count: int, seed: int = SEED) -> Instance:
+    """Unary costs, pairs and their costs of a picture with some people, about 21 nodes each."""
+    rng = np.random.default_rng(seed)
+    repeats = 1 + rng.binomial(1, REPEATS - 1, (count, JOINTS))
+    person, joint = np.repeat(
+        np.stack(np.indices(repeats.shape)).reshape(2, -1), repeats.ravel(), 1
+    )
+    place = rng.uniform(0, 4 * np.sqrt(count), (count, 2))[person] + rng.normal(
+        0, 1, (len(person), 2)
+    )
+    pairs = np.array(list(itertools.combinations(range(len(person)), 2)))
+    first, second = pairs.T
+    # As with a sparse graph of limbs: joints whose numbers lie near each other are compared.
+    pairs = pairs[np.abs(joint[first] - joint[second]) <= 5]
+    first, second = pairs.T
+    distance = np.linalg.norm(place[first] - place[second], axis=1)
+    evidence = np.where(person[first] == person[second], 2.0, -2.0) - 0.3 * distance
+    costs = -evidence - rng.normal(0, 1.5, len(pairs))
+    return rng.normal(-1.0, 1.5, len(person)), pairs, costs
+
+
+def time_solver(instance: Instance, repeats: int = 3) -> tuple[Solution, float]:
+    """The solution of local search, and the least seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        solution = solve_multicut(*instance)
+        times.append(time.perf_counter() - start)
+    return solution, min(times)
+
+
+def report(name: str, instance: Instance, recorded: dict | None) -> None:
+    """One row of the table."""
+    solution, seconds = time_solver(instance)
+    optimum = recorded["optimum"] if recorded else None
+    if optimum is None and len(instance[0]) <= EXACT_NODES:
+        exact = solve_multicut(*instance, solver="exact", time_limit_s=EXACT_SECONDS)
+        optimum = exact.objective if exact.complete else None
+    gap = "-" if optimum is None else f"{abs(solution.objective / optimum - 1) * 100:.2f} %"
+    row = [name, len(instance[0]), len(instance[1]), f"{seconds * 1000:.1f}"]
+    row += [f"{solution.objective:.3f}", gap]
+    if recorded:
+        row += [f"{recorded['seconds'] * 1000:.1f}", f"{recorded['objective']:.3f}"]
+    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recorded", nargs=2, type=Path, metavar=("NPZ", "JSON"))
+    chosen = parser.parse_args()
+    columns = ["graph", "nodes", "pairs", "ms", "energy", "above optimum"]
+    if chosen.recorded:
+        columns += ["original, ms", "original, energy"]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    if not chosen.recorded:
+        for count in PEOPLE:
+            report(f"{count} people", make_people(count), None)
+        return
+    arrays = np.load(chosen.recorded[0])
+    for case in json.loads(chosen.recorded[1].read_text(encoding="utf-8")):
+        parts = tuple(arrays[f"{case['name']}/{part}"] for part in ("unary", "edges", "cost"))
+        report(case["name"], parts, case)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""From maps to people as the original went, with the published statistics and models."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from poseras.codecs.pairwise_models import probability_cost
+from poseras.ops.multicut import make_graph, solve_multicut
+from poseras.skeleton import Skeleton
+from poseras.systems.deepercut_arttrack import grouping
+from poseras.systems.deepercut_arttrack.options import Options
+from poseras.systems.deepercut_arttrack.system import System
+
+FOLDER = "deepercut_arttrack/"
+CASE = FOLDER + "end_to_end5.npz"
+# px; ours is float32, the original's float64 behind the network.
+TOLERANCE = 1e-4
+
+
+def make_system(golden, case):
+    joints = case["in_part_prob"].shape[-1]
+    arrays = np.load(golden.sample("samples/deepercut_coco_pairwise/coco_pairwise.npz"))
+    rows = (arrays["pairs"] < joints).all(axis=1)
+    resources = {"means_px": case["stats_mean"], "deviations_px": case["stats_std"]}
+    for ours, theirs in (
+        ("pairs", "pairs"),
+        ("lower", "X_min"),
+        ("upper", "X_max"),
+        ("weights", "w"),
+    ):
+        resources[f"model_{ours}"] = arrays[theirs][rows]
+    skeleton = Skeleton("case", tuple(f"joint_{n}" for n in range(joints)), (), ((0, 1),), ())
+    options = Options(pairwise=True, keep_suppressed=True, nms_radius=5.0, det_min_score=0.2)
+    return System(options, skeleton, resources)
+
+
+def make_outputs(case):
+    scores = case["in_part_prob"].astype(np.float64)
+    logits = np.log(scores / (1 - scores)).astype(np.float32)
+    vectors = {"refinement": case["in_locref"], "pairwise": case["in_pairwise"]}
+    shaped = {name: maps.reshape(*maps.shape[:3], -1, 2) for name, maps in vectors.items()}
+    return {"parts": logits, **shaped}
+
+
+def decode(system, outputs):
+    decoded = system.decode(outputs)
+    return {name: np.asarray(value)[0] for name, value in decoded.items()}
+
+
+@pytest.mark.golden(CASE, keys="(?P<tag>det_coord)")
+def test_candidates_costs_and_people_equal_the_original(golden, tag):
+    assert tag, f"no case in {CASE}"
+    case = golden.load(CASE)
+    system = make_system(golden, case)
+    candidates = decode(system, make_outputs(case))
+    detections = grouping.list_detections(candidates)
+    np.testing.assert_array_equal(detections.joints, case["det_joint"])
+    np.testing.assert_allclose(detections.points_px, case["det_coord"], atol=TOLERANCE)
+    np.testing.assert_allclose(detections.centres_px, case["det_grid"], atol=TOLERANCE)
+    np.testing.assert_allclose(detections.scores, case["det_conf"][:, 0], atol=1e-6)
+
+    models = grouping.LogisticModels(*(system.resources[f"model_{p}"] for p in PARTS))
+    edges, found = grouping.link_detections(detections, models, system.skeleton.joint_count)
+    theirs = case["out_pw_index"].astype(np.int64)
+    real = theirs[:, 0] != theirs[:, 1]
+    ours = {tuple(e): p for e, p in zip(edges.tolist(), found, strict=True)}
+    wanted = dict(zip(map(tuple, theirs[real].tolist()), case["out_pw_prob"][real, 0], strict=True))
+    assert ours.keys() == wanted.keys()
+    np.testing.assert_allclose([ours[key] for key in wanted], list(wanted.values()), atol=1e-5)
+
+    instance = probability_cost(detections.scores), edges, probability_cost(found)
+    value = solve_multicut(*instance).objective
+    energy = make_graph(*instance).objective(case["solver_class"] == 0, case["solver_cluster"])
+    assert value <= energy + 1e-6
+    people = system.group(candidates).keypoints_px
+    theirs = case["out_person_conf"]
+    assert people.shape == theirs.shape
+    for person in theirs:  # ours are in the order of their scores
+        assert np.abs(people - person).max(axis=(1, 2)).min() <= TOLERANCE
+
+
+PARTS = ("pairs", "lower", "upper", "weights")
+
+
+@pytest.mark.golden(CASE, keys="out_(?P<tag>argmax_pose)")
+def test_the_pose_of_a_single_person_equals_the_original(golden, tag):
+    assert tag, f"no case in {CASE}"
+    case = golden.load(CASE)
+    system = make_system(golden, case)
+    single = dataclasses.replace(system, options=Options())
+    people = single.group(decode(single, make_outputs(case)))
+    np.testing.assert_allclose(
+        people.keypoints_px[0], case[f"out_{tag}"][:, :2], rtol=0, atol=TOLERANCE
+    )
+    np.testing.assert_allclose(people.keypoint_scores[0], case[f"out_{tag}"][:, 2], atol=1e-6)
+
+
+@pytest.mark.golden(CASE, keys="arrow_(?P<tag>pair)")
+def test_the_vectors_of_the_best_cells_lead_where_the_original_went(golden, tag):
+    assert tag, f"no case in {CASE}"
+    case = golden.load(CASE)
+    candidates = decode(make_system(golden, case), make_outputs(case))
+    for (a, b), end in zip(case[f"arrow_{tag}"].tolist(), case["arrow_end"], strict=True):
+        vector = candidates["peak_vectors_px"][a, 0, b - (b > a)]
+        np.testing.assert_allclose(
+            candidates["peak_centres_px"][a, 0] + vector, end, rtol=0, atol=TOLERANCE
+        )

@@ -1,0 +1,155 @@
+"""The losses of pose-tensorflow, their gradients, and four updates of its network."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from poseras.checkpoints.names import assign_checkpoint
+from poseras.systems.deepercut_arttrack.losses import compute_loss
+from poseras.systems.deepercut_arttrack.model import build_model
+from poseras.systems.deepercut_arttrack.options import Options
+
+FOLDER = "deepercut_arttrack/"
+#: Our name of a part of the loss -> the original's.
+PARTS = {
+    "parts": "part_loss",
+    "parts_intermediate": "part_loss_interm",
+    "refinement": "locref_loss",
+    "pairwise": "pairwise_loss",
+    "total": "total_loss",
+}
+
+
+def as_vectors(channels):
+    return channels.reshape(*channels.shape[:-1], -1, 2)
+
+
+def make_targets(case, *, weighted, empty):
+    parts = case["in_part_score_targets"]
+    weights = case["in_part_score_weights"] if weighted else np.ones_like(parts)
+    return {
+        "parts": parts,
+        "part_weights": weights,
+        "refinement": as_vectors(case["in_locref_targets"]),
+        "refinement_known": as_vectors(case["in_locref_mask"]) * (not empty) > 0,
+        "pairwise": as_vectors(case["in_pairwise_targets"]),
+        "pairwise_known": as_vectors(case["in_pairwise_mask"]) * (not empty) > 0,
+    }
+
+
+def make_outputs(case, config):
+    outputs = {"parts": case["in_part_pred"]}
+    if config["intermediate_supervision"]:
+        outputs["parts_intermediate"] = case["in_part_pred_interm"]
+    if config["location_refinement"]:
+        outputs["refinement"] = as_vectors(case["in_locref"])
+    if config["pairwise_predict"]:
+        outputs["pairwise"] = as_vectors(case["in_pairwise_pred"])
+    return {name: tf.Variable(value) for name, value in outputs.items()}
+
+
+@pytest.mark.golden(FOLDER + "losses.json", keys="(?P<tag>(?!learning_rate).+)")
+def test_losses_and_gradients_equal_the_original(golden, tag):
+    assert tag, "no case in losses.json"
+    case, notes = golden.load(FOLDER + "losses.npz"), golden.load(FOLDER + "losses.json")[tag]
+    config, wanted = notes["config"], notes["losses"]
+    empty = wanted.get("locref_loss") == 0
+    targets = make_targets(case, weighted=config["weigh_part_predictions"], empty=empty)
+    outputs = make_outputs(case, config)
+    options = Options(
+        huber=config["locref_huber_loss"],
+        refinement_weight=config["locref_loss_weight"],
+        pairwise_weight=config["pairwise_loss_weight"],
+    )
+    with tf.GradientTape() as tape:
+        losses = compute_loss(targets, outputs, options)
+    assert set(losses) == {name for name, theirs in PARTS.items() if theirs in wanted}
+    for name, value in losses.items():
+        # Float32 sums in another order.
+        assert float(value) == pytest.approx(wanted[PARTS[name]], rel=1e-5), name
+    gradients = tape.gradient(losses["total"], outputs)
+    for name, key in (("parts", "grad_part"), ("refinement", "grad_locref")):
+        if f"{key}_{tag}" in case:
+            theirs = case[f"{key}_{tag}"]
+            ours = np.reshape(tf.convert_to_tensor(gradients[name]), theirs.shape)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
+
+
+def pytest_generate_tests(metafunc):
+    if "update_case" in metafunc.fixturenames:
+        roots = [root / FOLDER for root in metafunc.config.golden.roots]
+        found = sorted({p.stem for root in roots for p in root.glob("train_steps_*.json")})
+        # A folder without a single case must not pass silently: the test runs with "" and fails.
+        metafunc.parametrize("update_case", found or [""])
+
+
+def name_variable(path):
+    """The original's name of a variable."""
+    layer, _, leaf = path.rpartition("/")
+    return f"{layer.replace('.', '/')}/{ {'kernel': 'weights', 'bias': 'biases'}.get(leaf, leaf) }"
+
+
+def fill_weights(golden, model):
+    """The stand-in weights as the cases describe them: small residuals and heads."""
+    stand_ins = {}
+    for variable in model.variables:
+        name = name_variable(variable.path)
+        array = golden.fill(name, tuple(variable.shape))
+        if name.endswith("conv3/BatchNorm/gamma"):
+            array = array * np.float32(0.25)
+        if name.startswith("pose/") and name.endswith("weights"):
+            array = array * np.float32(0.02)
+        stand_ins[name] = array
+    return stand_ins
+
+
+def make_update(notes, variables):
+    """One update of the case's optimiser: (gradients, rate) -> None."""
+    if notes["config"]["optimizer"] == "adam":
+        adam = tf.keras.optimizers.Adam(notes["config"]["adam_lr"], epsilon=1e-8)
+        return lambda gradients, rate: adam.apply(gradients, variables)
+    velocity = [tf.Variable(tf.zeros_like(v)) for v in variables]
+
+    def update(gradients, rate):
+        # TensorFlow 1's momentum: the rate multiplies the sum, not what goes into it.
+        for variable, speed, gradient in zip(variables, velocity, gradients, strict=True):
+            speed.assign(0.9 * speed + gradient)
+            variable.assign_sub(rate * speed)
+
+    return update
+
+
+def test_four_updates_of_the_network_equal_the_original(golden, update_case):
+    assert update_case, "no train_steps_*.json"
+    case, notes = (golden.load(f"{FOLDER}{update_case}.{kind}") for kind in ("npz", "json"))
+    config = notes["config"]
+    options = Options(
+        depth=int(config["net_type"].removeprefix("resnet_")),
+        pairwise=config["pairwise_predict"],
+        intermediate_unit=config["intermediate_supervision_layer"],
+        refinement_weight=config["locref_loss_weight"],
+        pairwise_weight=config["pairwise_loss_weight"],
+    )
+    model = build_model(options, config["num_joints"])
+    report = assign_checkpoint(model, fill_weights(golden, model), "tensorflow")
+    assert (report.unused, report.missing, report.mismatched) == ((), (), {})
+    targets = make_targets(case, weighted=config["weigh_part_predictions"], empty=False)
+    before = {name_variable(v.path): v.numpy() for v in model.variables}
+    update = make_update(notes, [v.value for v in model.trainable_variables])
+    for step, wanted in enumerate(notes["losses"]):
+        with tf.GradientTape() as tape:
+            losses = compute_loss(targets, model(case["in_inputs"], training=True), options)
+        for name, theirs in PARTS.items():
+            # Float32 sums in another order, through up to four updates.
+            assert float(losses[name]) == pytest.approx(wanted[theirs], rel=1e-4), name
+        if step < len(notes["losses"]) - 1:
+            gradients = tape.gradient(losses["total"], model.trainable_variables)
+            update(gradients, notes["learning_rates"][step])
+    after = {name_variable(v.path): v.numpy() for v in model.variables}
+    for name, delta in notes["delta"].items():
+        # Some changes are a few units of the last place of the weights.
+        moved = np.linalg.norm(after[name].astype(np.float64) - before[name])
+        assert moved == pytest.approx(delta["l2"], rel=1e-2), name
+    for variable in model.non_trainable_variables:
+        name = name_variable(variable.path)
+        np.testing.assert_array_equal(after[name], before[name])
