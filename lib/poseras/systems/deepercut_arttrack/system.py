@@ -1,0 +1,187 @@
+"""DeeperCut's and ArtTrack's table of contents: what the engine, the tester and the demo call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ...checkpoints.pairwise_files import read_logistic_models, read_pairwise_statistics
+from ...codecs.pairwise_models import LogisticModels, PairwiseStatistics
+from ...skeleton import Skeleton
+from ...structures import People
+from . import grouping
+from .inference import decode, merge_flip
+from .losses import compute_loss
+from .model import build_model
+from .options import COCO_GRAPH, Options
+from .targets import encode
+
+Tensors = Mapping[str, Any]
+
+_MODEL_PARTS = ("model_pairs", "model_lower", "model_upper", "model_weights")
+#: Logit of a part score of 1 in perfect outputs.
+_SURE = 12.0
+
+
+def load_resources(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray]:
+    """The pairwise statistics and logistic models; nothing without `options.pairwise`.
+
+    Returns:
+        `means_px` and `deviations_px` (pairs, 2), times `options.statistics_scale`; where
+        `options.pairwise_models` is set, `model_pairs`, `model_lower`, `model_upper` and
+        `model_weights`, see `codecs.pairwise_models.LogisticModels`.
+
+    Raises:
+        FileNotFoundError: a file is absent.
+        ValueError: no statistics are named, or they are of other joints.
+    """
+    if not options.pairwise:
+        return {}
+    if not options.pairwise_statistics:
+        raise ValueError(
+            "options.pairwise=true needs options.pairwise_statistics, a pairwise_stats.mat; "
+            "tool/pairwise_stats.py computes one from any dataset."
+        )
+    means, deviations = read_pairwise_statistics(options.pairwise_statistics)
+    PairwiseStatistics(means, deviations).require_joints(skeleton.joint_count)
+    resources = {
+        "means_px": means * options.statistics_scale,
+        "deviations_px": deviations * options.statistics_scale,
+    }
+    if options.pairwise_models:
+        models = read_logistic_models(options.pairwise_models)
+        resources |= dict(zip(_MODEL_PARTS, models, strict=True))
+    return resources
+
+
+@dataclass(frozen=True)
+class System:
+    """Whole pictures; part scores, and vectors from cells to joints.
+
+    Attributes:
+        options: the hyper-parameters. Outputs are `parts` (batch, height, width, joints), logits,
+            and where the options ask for them `refinement` (..., joints, 2), `pairwise` (...,
+            pairs, 2), both standardised, and `parts_intermediate`, logits; height and width are an
+            eighth of the picture's.
+        skeleton: the joints.
+        resources: see `load_resources`.
+
+    Raises:
+        ValueError: the statistics are of other joints, or the graph is COCO's and the skeleton is
+            not; in use, the statistics are absent.
+    """
+
+    options: Options
+    skeleton: Skeleton
+    resources: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        joints = self.skeleton.joint_count
+        if "means_px" in self.resources:
+            means, deviations = (self.resources[name] for name in ("means_px", "deviations_px"))
+            PairwiseStatistics(means, deviations).require_joints(joints)
+        if self.options.sparse_graph == "coco_40" and joints <= max(map(max, COCO_GRAPH)):
+            raise ValueError(
+                f"sparse_graph=coco_40 is for COCO's 17 joints. Received {joints}; take all."
+            )
+
+    def _require_statistics(self) -> None:
+        """Refuse to work with pairwise maps of unknown scale; a network can be built without."""
+        if self.options.pairwise and "means_px" not in self.resources:
+            raise ValueError(
+                "options.pairwise=true needs the pairwise statistics. Received none; "
+                "options.pairwise_statistics names their file."
+            )
+
+    def build_model(self) -> keras.Model:
+        """RGB pictures (batch, height, width, 3), 0..255, of any size.
+
+        The outputs are those of the class, all float32.
+        """
+        return build_model(self.options, self.skeleton.joint_count)
+
+    def encode(self, batch: Tensors) -> dict[str, Any]:
+        """What the network should answer to a batch of pictures; see `targets.encode`.
+
+        Args:
+            batch: `keypoints` (batch, people, joints, 3): x px, y px in the view, visibility;
+                `image_to_network` (batch, 2, 3); `ignore_mask` (batch, height, width) bool.
+        """
+        self._require_statistics()
+        return encode(batch, self.resources, self.options)
+
+    def perfect_outputs(self, targets: Tensors) -> dict[str, Any]:
+        """The outputs of a network that answers with the targets; what is unknown is 0.
+
+        The nearer a cell is to its joint, the higher its part score.
+        """
+        owned = targets["parts"] > 0
+        logits = ops.where(owned, _SURE, -_SURE)
+        if "refinement" in targets:
+            distance = ops.sum(ops.square(targets["refinement"]), axis=-1)
+            logits = ops.where(owned, _SURE - 0.1 * distance, -_SURE)
+        outputs = {k: targets[k] for k in ("refinement", "pairwise") if k in targets}
+        return {"parts": logits, **outputs}
+
+    def compute_loss(self, targets: Tensors, outputs: Tensors) -> dict[str, Any]:
+        """The loss of one device's batch: its weighted parts and `total`, float32 scalars."""
+        return compute_loss(targets, outputs, self.options)
+
+    def merge_flip(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Any]:
+        """The flip test: outputs averaged with those of the mirrored pictures.
+
+        Args:
+            outputs: of the pictures.
+            flipped_outputs: of the mirrored pictures, as the network gave them.
+
+        Returns:
+            The names and shapes of `outputs`.
+        """
+        self._require_statistics()
+        permutation = self.skeleton.flip_permutation
+        return merge_flip(outputs, flipped_outputs, permutation, self.resources, self.options)
+
+    def decode(self, outputs: Tensors) -> dict[str, Any]:
+        """Outputs to candidates.
+
+        Args:
+            outputs: of the network or of `merge_flip`.
+
+        Returns:
+            `peaks_px` (batch, joints, candidates, 2), x before y, px of the view;
+            `peak_centres_px`, the same of their cells; `peak_scores` (batch, joints, candidates),
+            the highest first, 0 behind the last; `peak_count` (batch, joints), more than the
+            candidates where some found no place; with `options.pairwise`, `peak_vectors_px`
+            (batch, joints, candidates, joints - 1, 2), from the centres to the other joints.
+            Without it there is one candidate of each joint.
+        """
+        self._require_statistics()
+        return decode(outputs, self.resources, self.options)
+
+    def group(self, candidates: Mapping[str, np.ndarray]) -> People:
+        """The people of one picture, in pixels of the view, the surest first.
+
+        Args:
+            candidates: of `decode`, without the batch axis.
+
+        Returns:
+            A joint that was not found is (0, 0) with score 0. A person's score is the mean of the
+            scores over all joints. Without `options.pairwise` there is one person.
+
+        Raises:
+            ValueError: people are to be told apart, and there is no logistic model.
+        """
+        if not self.options.pairwise:
+            return grouping.take_single_person(candidates)
+        if "model_pairs" not in self.resources:
+            raise ValueError(
+                "Telling people apart needs logistic models; options.pairwise_models names their "
+                "folder."
+            )
+        models = LogisticModels(*(self.resources[part] for part in _MODEL_PARTS))
+        return grouping.group(candidates, models, self.options)
