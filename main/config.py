@@ -89,8 +89,8 @@ class TrainConfig:
         optimizer: `adam` and `adamw` (0.9, 0.999, epsilon 1e-8), `momentum`, or plain `sgd`.
         momentum: of the `momentum` optimizer.
         nesterov: whether the `momentum` optimizer looks ahead.
-        weight_decay: L2, weight_decay * sum(w^2) / 2 over the kernels of all convolutions, for any
-            number of devices; decoupled from the gradients with adamw.
+        weight_decay: L2, weight_decay * sum(w^2) / 2 over the kernels of convolutions and dense
+            layers, for any number of devices; decoupled from the gradients with adamw.
         batch_size: people per device and step; the global batch is this times the devices.
         precision: of the network between its float32 ends. Losses are float32 always, and
             mixed_float16 scales the loss.

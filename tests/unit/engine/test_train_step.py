@@ -68,19 +68,21 @@ def test_two_accumulated_batches_make_the_update_of_one_twice_as_large():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_weight_decay_pulls_kernels_of_convolutions_alone():
+def test_weight_decay_pulls_kernels_alone():
     plain, decayed = (
         make_step(optimizer="sgd", weight_decay=0.0),
         make_step(optimizer="sgd", weight_decay=0.5),
     )
-    kernel = plain.model.get_layer("conv").kernel.numpy()
+    kernels = {name: plain.model.get_layer(name).kernel.numpy() for name in ("conv", "out")}
     for step in (plain, decayed):
         step([make_batch()], 0.1)
     differences = {
         a.path: a.numpy() - b.numpy()
         for a, b in zip(plain.model.variables, decayed.model.variables, strict=True)
     }
-    np.testing.assert_allclose(differences.pop("conv/kernel"), 0.1 * 0.5 * kernel, atol=1e-6)
+    for name, kernel in kernels.items():
+        pulled = differences.pop(f"{name}/kernel")
+        np.testing.assert_allclose(pulled, 0.1 * 0.5 * kernel, atol=1e-6)
     for difference in differences.values():
         np.testing.assert_array_equal(difference, 0)
 
@@ -166,8 +168,8 @@ def test_decoupled_decay_shrinks_kernels_beside_the_step_of_adam():
     before = [np.array(weight) for weight in weights(plain)]
     plain([batch], rate)
     decoupled([batch], rate)
-    kernel, *others = range(len(before))
-    shrunk = weights(plain)[kernel] - rate * decay * before[kernel]
-    np.testing.assert_allclose(weights(decoupled)[kernel], shrunk, rtol=1e-5, atol=1e-7)
-    for index in others:
-        np.testing.assert_array_equal(weights(decoupled)[index], weights(plain)[index])
+    names = [variable.path for variable in plain.model.variables]
+    assert sum(name.endswith("kernel") for name in names) == 2
+    for name, old, a, b in zip(names, before, weights(plain), weights(decoupled), strict=True):
+        shrunk = rate * decay * old if name.endswith("kernel") else 0.0 * old
+        np.testing.assert_allclose(b, a - shrunk, rtol=1e-5, atol=1e-7)
