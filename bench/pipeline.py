@@ -34,8 +34,8 @@ from poseras.data.images import decode_image, read_file
 from poseras.data.order import Order
 from poseras.data.person_samples import PersonSource, read_pictures
 from poseras.data.persons import join_records, training_persons
-from poseras.data.read_ahead import read_ahead
 from poseras.data.warp import decode_window, find_windows
+from poseras.engine.read_ahead import read_ahead
 from poseras.skeleton import Skeleton
 from poseras.structures import Augmentation, ImageTable, PersonRecords, View
 

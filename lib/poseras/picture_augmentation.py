@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PictureAugmentation:
-    """The laws of random change of a whole picture (image samples). The defaults are "no change".
+    """The laws of random change of a whole picture (image samples).
+
+    The defaults are "no change": pictures are then learned in the very views that are tested.
 
     Each range is drawn from uniformly; the scale is absolute, view pixels per picture pixel, and
     the middle of the labelled people comes to the middle of the view, plus the shift. Each draw is

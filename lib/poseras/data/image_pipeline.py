@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from ..picture_augmentation import PictureAugmentation
 from ..structures import ImageRecords, View
 from .coco_format import OnBadSample
 from .image_samples import LEARNED_KEYS, TESTED_KEYS, Batch, ImageSource
@@ -112,6 +113,8 @@ def build_image_training_batches(
             "batch_size must be positive and workers at least 0 (one per core). "
             f"Received {batch_size} and {workers}."
         )
+    if view.picture_augmentation == PictureAugmentation():
+        _check_unchanged(view)
     check_batch_fits(len(records), batch_size, devices)
     local = devices - first_device if local_devices is None else local_devices
     log = log or SampleLog()
@@ -133,6 +136,16 @@ def build_image_training_batches(
     numbers = tf.data.Dataset.range(first_step * local, np.iinfo(np.int64).max)
     shapes = learned_shapes(records, view, batch_size)
     return run_batches(numbers, make_batch, shapes, workers=workers, log=log)
+
+
+def _check_unchanged(view: View) -> None:
+    """Refuse tested views of other sizes than that of a batch: without changes they are learned."""
+    if not has_one_size(view) or view.size_hw != (view.length, view.length):
+        raise ValueError(
+            "Without any change of view.picture_augmentation, pictures are learned in the views "
+            f"that are tested, which must be as large as view.size_hw. Received {view.size_hw} "
+            f"with the rule {view.rule} and the length {view.length}."
+        )
 
 
 def learned_shapes(

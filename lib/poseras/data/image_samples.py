@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..picture_augmentation import PictureAugmentation
 from ..structures import ImageRecords, View
 from . import image_augment
 from .ignored_regions import rasterise_regions
@@ -90,32 +91,48 @@ class ImageSource:
     def _make_learned(
         self, row: int, pixels: np.ndarray, draws: image_augment.PictureDraws, slot: int
     ) -> Batch:
-        laws, view, size_hw = self.view.picture_augmentation, self.view, pixels.shape[:2]
         first, last = self.records.first_person[row : row + 2]
         keypoints = self.records.people.keypoints[first:last]
-        if draws.u_shift[slot] <= laws.keypoint_shift_probability:
-            keypoints = image_augment.shift_keypoints(keypoints, draws.shift_keys[slot])
-        change = image_augment.choose_change(draws, slot, laws)
-        middle = None
-        if laws.centre_on_people:
-            middle = image_augment.find_middle(keypoints, size_hw)
-        matrix = image_augment.change_matrix(change, size_hw, view.size_hw, middle)
-        image = warp_picture(pixels, matrix, view, view.border_rgb)
-        permutation = self.flip_permutation if change.mirrored else None
+        if self.view.picture_augmentation == PictureAugmentation():
+            placement = place_picture(pixels.shape[:2], self.view)
+            image, matrix = view_picture(pixels, placement, self.view), placement.matrix
+            mirrored = False
+        else:
+            image, keypoints, matrix, mirrored = self._change(pixels, keypoints, draws, slot)
         shown = image_augment.keypoints_in_picture_view(
-            keypoints, matrix, view.size_hw, permutation
+            keypoints, matrix, self.view.size_hw, self.flip_permutation if mirrored else None
         )
         padded = np.zeros((self.records.most_people, *shown.shape[1:]), np.float32)
         boxes = np.zeros((self.records.most_people, 4), np.float32)
         padded[: len(shown)] = shown
         boxes[: len(shown)] = self.records.people.boxes_xywh[first:last]
         return {
-            "image": image_augment.change_colours(image, draws, slot, laws),
+            "image": image,
             "keypoints": padded,
             "boxes_xywh": boxes,
-            "ignore_mask": self._warp_ignored(row, size_hw, matrix),
+            "ignore_mask": self._warp_ignored(row, pixels.shape[:2], matrix),
             "image_to_network": matrix.astype(np.float32),
         }
+
+    def _change(
+        self,
+        pixels: np.ndarray,
+        keypoints: np.ndarray,
+        draws: image_augment.PictureDraws,
+        slot: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """A view as laws and draws say: image, keypoints in the picture, affine, mirrored."""
+        laws, size_hw = self.view.picture_augmentation, pixels.shape[:2]
+        if draws.u_shift[slot] <= laws.keypoint_shift_probability:
+            keypoints = image_augment.shift_keypoints(keypoints, draws.shift_keys[slot])
+        change = image_augment.choose_change(draws, slot, laws)
+        middle = None
+        if laws.centre_on_people:
+            middle = image_augment.find_middle(keypoints, size_hw)
+        matrix = image_augment.change_matrix(change, size_hw, self.view.size_hw, middle)
+        image = warp_picture(pixels, matrix, self.view, self.view.border_rgb)
+        image = image_augment.change_colours(image, draws, slot, laws)
+        return image, keypoints, matrix, change.mirrored
 
     def _warp_ignored(self, row: int, size_hw: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
         """(height, width) bool of the view; what lies beside the picture is learned."""

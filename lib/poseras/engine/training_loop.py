@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from . import workers
 from .logbook import Logbook, ProgressBar, Stopwatch
 from .preemption import StopRequest
+from .read_ahead import read_ahead
 from .run_snapshots import FREE_OPTIONS, RunSnapshots
 from .running import RunningValues
 from .schedule import Schedule
@@ -106,7 +107,7 @@ class TrainingLoop:
         """
         self._describe(first_step)
         end = self.schedule.end_step
-        with StopRequest() as stop, logging_redirect_tqdm():
+        with StopRequest() as stop, logging_redirect_tqdm(), ExitStack() as ahead:
             if first_step:
                 self._validate_if_due(first_step, stop)
             if first_step == end:
@@ -114,7 +115,7 @@ class TrainingLoop:
                 return
             bar = ProgressBar(first_step, end, hidden=self.logbook.folder is None)
             try:
-                iterator = iter(batches)
+                iterator = ahead.enter_context(self._read(batches))
                 self.watch.restart()
                 for number in range(first_step, end):
                     taken = self._take_batches(iterator)
@@ -141,6 +142,16 @@ class TrainingLoop:
             settings.optimizer,
             settings.precision,
         )
+
+    def _read(self, batches: Iterable[Any]) -> AbstractContextManager[Iterator[Any]]:
+        """Batches, asked for while the step before them runs.
+
+        Not with several workers: taking a batch may then be an exchange between them, whose order
+        among the exchanges of the steps must be the same everywhere.
+        """
+        if workers.count(self.step.strategy) > 1:
+            return nullcontext(iter(batches))
+        return read_ahead(batches)
 
     def _take_batches(self, iterator: Any) -> list[Any]:
         with self.data_errors():

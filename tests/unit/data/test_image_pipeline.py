@@ -198,6 +198,20 @@ def test_people_are_padded_and_what_is_ignored_moves_with_the_picture(table):
     assert not np.delete(batch["ignore_mask"], slot, axis=0).any()
 
 
+def test_without_any_change_pictures_are_learned_in_the_views_that_are_tested(table):
+    plain = replace(VIEW, size_hw=(96, 96), picture_augmentation=PictureAugmentation())
+    records = training_pictures(table)
+    learned = take(train(records, plain, batch_size=3), 1)[0]
+    tested = take(build_image_batches(records, plain, batch_size=3), 1)[0]
+    for slot, row in enumerate(learned["index"]):
+        np.testing.assert_array_equal(learned["image"][slot], tested["image"][row])
+        np.testing.assert_array_equal(
+            learned["image_to_network"][slot], tested["image_to_network"][row]
+        )
+    with pytest.raises(ValueError, match=r"as large as view.size_hw. Received \(64, 96\)"):
+        train(records, replace(plain, size_hw=(64, 96)))
+
+
 def test_pictures_in_memory_are_records_of_nobody():
     pictures = [np.zeros((30, 40, 3), np.uint8), np.zeros((20, 90, 3), np.uint8)]
     records = image_records_of(records_of_boxes(pictures, [np.zeros((0, 4))] * 2, 3))

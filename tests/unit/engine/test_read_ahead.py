@@ -4,7 +4,7 @@ from itertools import count, islice
 
 import pytest
 
-from poseras.data.read_ahead import read_ahead
+from poseras.engine.read_ahead import read_ahead
 
 
 def test_items_come_in_order_and_end():
