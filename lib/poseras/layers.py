@@ -80,6 +80,65 @@ class FrozenBatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=False, mask=mask)
 
 
+@keras.saving.register_keras_serializable(package="poseras")
+class VectorChannels(keras.layers.Layer):
+    """From (..., 2 n) channels x0 y0 x1 y1 ... to (..., n, 2), float32 under every policy."""
+
+    def __init__(self, **kwargs: Any):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+
+    def call(self, channels: Any) -> Any:
+        """See the class."""
+        return keras.ops.stack([channels[..., 0::2], channels[..., 1::2]], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """See the class."""
+        channels = input_shape[-1]
+        return (*input_shape[:-1], None if channels is None else channels // 2, 2)
+
+
+def convolve(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    initializer: keras.Initializer,
+    name: str,
+) -> keras.KerasTensor:
+    """A convolution without bias, padded by half its kernel on every side, as in PyTorch.
+
+    Keras' own `same` pads a strided kernel on the right and below alone.
+
+    Args:
+        x: (batch, height, width, channels).
+        filters: of the output.
+        kernel: side in cells, odd.
+        stride: of both sides.
+        dilation: cells between two taps; 1 with a stride.
+        initializer: of the kernel.
+        name: of the layer; its padding is `name.pad`.
+
+    Returns:
+        (batch, ceil(height / stride), ceil(width / stride), filters).
+    """
+    padded = stride > 1 and kernel > 1
+    if padded:
+        x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}.pad")(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="valid" if padded else "same",
+        dilation_rate=dilation,
+        use_bias=False,
+        kernel_initializer=initializer,
+        name=name,
+    )(x)
+
+
 def deconvolve(
     features: keras.KerasTensor,
     *,

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import keras
 
+from ..layers import convolve
 from . import drop_scopes
 
 #: Blocks of layer1, layer2 and layer3 by depth; they are those of ResNet-50, -101 and -152.
@@ -292,19 +293,15 @@ class Builder:
     ) -> keras.KerasTensor:
         """A convolution without bias, padded alike on every side, and BatchNorm."""
         name, norm = names
-        padded = stride > 1 and kernel > 1
-        if padded:
-            x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}.pad")(x)
-        x = keras.layers.Conv2D(
+        x = convolve(
+            x,
             filters,
             kernel,
-            strides=stride,
-            padding="valid" if padded else "same",
-            dilation_rate=dilation,
-            use_bias=False,
-            kernel_initializer=initializer or fan_in_initializer(),
+            stride=stride,
+            dilation=dilation,
+            initializer=initializer or fan_in_initializer(),
             name=name,
-        )(x)
+        )
         return keras.layers.BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,

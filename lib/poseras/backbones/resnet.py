@@ -19,7 +19,12 @@ from typing import Literal
 
 import keras
 
-from ..layers import FrozenBatchNormalization, slim_initializer, torch_initializer
+from ..layers import (
+    FrozenBatchNormalization,
+    convolve,
+    slim_initializer,
+    torch_initializer,
+)
 from . import drop_scopes
 
 StrideUnit = Literal["first", "last"]
@@ -350,19 +355,15 @@ class _Builder:
     ) -> keras.KerasTensor:
         """A convolution without bias, padded by half its kernel on every side, and BatchNorm."""
         name, norm = names
-        padded = stride > 1 and kernel > 1
-        if padded:
-            x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}.pad")(x)
-        x = keras.layers.Conv2D(
+        x = convolve(
+            x,
             filters,
             kernel,
-            strides=stride,
-            padding="valid" if padded else "same",
-            dilation_rate=dilation,
-            use_bias=False,
-            kernel_initializer=self.make_initializer(),
+            stride=stride,
+            dilation=dilation,
+            initializer=self.make_initializer(),
             name=name,
-        )(x)
+        )
         batch_norm = (
             FrozenBatchNormalization if self.frozen_statistics else keras.layers.BatchNormalization
         )

@@ -5,32 +5,11 @@ Layers are called as in the original's checkpoints, "/" written as ".".
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import ops
 
 from ...backbones.resnet import build_resnet, slim_initializer, slim_names
-from ...layers import Normalise
+from ...layers import Normalise, VectorChannels
 from .options import FEATURE_STRIDE, Options
-
-
-@keras.saving.register_keras_serializable(package="poseras")
-class VectorChannels(keras.layers.Layer):
-    """From (..., 2 n) channels x0 y0 x1 y1 ... to (..., n, 2), float32 under every policy."""
-
-    def __init__(self, **kwargs: Any):
-        kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
-
-    def call(self, channels: Any) -> Any:
-        """See the class."""
-        return ops.stack([channels[..., 0::2], channels[..., 1::2]], axis=-1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """See the class."""
-        channels = input_shape[-1]
-        return (*input_shape[:-1], None if channels is None else channels // 2, 2)
 
 
 def build_model(options: Options, joint_count: int) -> keras.Model:

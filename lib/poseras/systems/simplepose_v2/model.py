@@ -10,11 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from ...backbones.hourglass import build_hourglasses
 from ...backbones.hrnet import build_backbone as build_hrnet
-from ...layers import Normalise, near_zero_initializer
+from ...layers import Normalise, VectorChannels, near_zero_initializer
 from .imhn import build_imhn
 from .options import Options
 
@@ -29,24 +28,6 @@ HEADS = {
     "spread": "headnets.1.spread_convs",
     "scales": "headnets.1.scale_convs",
 }
-
-
-@keras.saving.register_keras_serializable(package="poseras")
-class PairChannels(keras.layers.Layer):
-    """From (..., 2 n) channels x0 y0 x1 y1 ... to (..., n, 2), float32 under every policy."""
-
-    def __init__(self, **kwargs: Any):
-        kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
-
-    def call(self, channels: Any) -> Any:
-        """See the class."""
-        return ops.stack([channels[..., 0::2], channels[..., 1::2]], axis=-1)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """See the class."""
-        channels = input_shape[-1]
-        return (*input_shape[:-1], None if channels is None else channels // 2, 2)
 
 
 def build_model(options: Options, joint_count: int, limb_count: int) -> keras.Model:
@@ -71,7 +52,7 @@ def build_model(options: Options, joint_count: int, limb_count: int) -> keras.Mo
     for stack, maps in enumerate(build(x, options, channels)):
         for part, tensor in maps.items():
             name = f"{part}.{stack}"
-            outputs[name] = PairChannels(name=name)(tensor) if part == "offsets" else tensor
+            outputs[name] = VectorChannels(name=name)(tensor) if part == "offsets" else tensor
     return keras.Model(images, outputs, name="simplepose_v2")
 
 
