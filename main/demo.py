@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import config as command
+import command_line
+import config as main_config
 from poseras import foreign, snapshot_choice
 from poseras.data.pictures import list_pictures, read_boxes
 from poseras.engine.snapshot_lookup import find_snapshot
@@ -19,15 +20,15 @@ log = logging.getLogger("poseras")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program."""
-    chosen = command.parse_arguments(command.demo_parser(), arguments)
+    chosen = command_line.parse_arguments(command_line.demo_parser(), arguments)
     with one_line_errors("demo.py"):
-        config = command.load_config(chosen.config, chosen.set, published=chosen.cfg)
+        config = main_config.load_config(chosen.config, chosen.set, published=chosen.cfg)
         pictures = list_pictures(chosen.input)
         boxes = read_boxes(chosen.detections, pictures) if chosen.detections else None
         if boxes is None and options_module(config.system).SAMPLE == "person":
             log.warning("No --detections: each whole picture is taken as the box of one person.")
         found = find_snapshot(
-            command.PROJECT_ROOT / "output" / "model_dump",
+            main_config.PROJECT_ROOT / "output" / "model_dump",
             config.data.trainset[0],
             config.run,
             chosen.test_epoch,
@@ -37,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for note in found.notes:
             log.info(note)
         stored = snapshot_choice.stored_config(found.path, config)
-        trained = command.load_config(chosen.config, chosen.set, stored, chosen.cfg)
-        snapshot = snapshot_choice.open_snapshot(found.path, trained, command.PROJECT_ROOT)
+        trained = main_config.load_config(chosen.config, chosen.set, stored, chosen.cfg)
+        snapshot = snapshot_choice.open_snapshot(found.path, trained, main_config.PROJECT_ROOT)
         from poseras import demonstration
         from poseras.engine.distribute import count_gpus, make_strategy, parse_gpus
         from poseras.predictor import load_predictor

@@ -6,26 +6,28 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-import config as command
+import command_line
+import config as main_config
+from config import Config
 from poseras import snapshot_choice
 from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files
 from poseras.settings import flatten, one_line_errors
 from poseras.systems import options_module
 
-ROOT = command.PROJECT_ROOT
+ROOT = main_config.PROJECT_ROOT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program."""
-    chosen = command.parse_arguments(command.test_parser(), arguments)
+    chosen = command_line.parse_arguments(command_line.test_parser(), arguments)
     with one_line_errors("test.py"):
         config, snapshot = find_run(chosen)
         run(config, snapshot, find_files(config), chosen.gpu)
 
 
-def find_run(chosen: Namespace) -> tuple[command.Config, Path]:
+def find_run(chosen: Namespace) -> tuple[Config, Path]:
     """The settings of the test, which start from those stored in the snapshot, and the snapshot."""
-    config = command.load_config(chosen.config, chosen.set, published=chosen.cfg)
+    config = main_config.load_config(chosen.config, chosen.set, published=chosen.cfg)
     given = str(Path(chosen.model_file).resolve()) if chosen.model_file else config.test.model_file
     try:
         found = snapshot_choice.find_tested(ROOT, config, chosen.test_epoch, given)
@@ -33,10 +35,10 @@ def find_run(chosen: Namespace) -> tuple[command.Config, Path]:
         find_files(config)  # where both are missing, the data is named: it takes longest to get
         raise
     stored = snapshot_choice.stored_config(found, config)
-    return command.load_config(chosen.config, chosen.set, stored, chosen.cfg), found
+    return main_config.load_config(chosen.config, chosen.set, stored, chosen.cfg), found
 
 
-def find_files(config: command.Config) -> EvaluationFiles:
+def find_files(config: Config) -> EvaluationFiles:
     """The annotations, pictures and person boxes of the test."""
     test, name = config.test, config.data.testset
     own = (test.annotations, test.detections)
@@ -44,7 +46,7 @@ def find_files(config: command.Config) -> EvaluationFiles:
     return find_evaluation_files(ROOT, name, test.split, *own, use_gt_box=boxless)
 
 
-def run(config: command.Config, snapshot: Path, files: EvaluationFiles, gpu: str | None) -> None:
+def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None) -> None:
     """Look for the people of the test set with the network of the snapshot; write what is found."""
     from poseras import evaluation, image_evaluation
     from poseras.engine.distribute import count_gpus, make_strategy, parse_gpus
@@ -58,7 +60,7 @@ def run(config: command.Config, snapshot: Path, files: EvaluationFiles, gpu: str
     outcome = image_evaluation.evaluate_by_settings(
         predictor, files, root=ROOT, data=config.data, test=test
     )
-    result, vis = (command.output_folder(config, kind) for kind in ("result", "vis"))
+    result, vis = (main_config.output_folder(config, kind) for kind in ("result", "vis"))
     evaluation.write_outcome(outcome, result, test.real_keypoint_scores)
     evaluation.draw_outcome(outcome, vis, test.draw_count, test.draw_style, test.draw_threshold)
 

@@ -6,26 +6,28 @@ import logging
 import os
 from collections.abc import Sequence
 
-import config as command
+import command_line
+import config as main_config
+from config import Config
 from poseras.data.dataset import choose_skeleton
 from poseras.data.evaluation_set import find_evaluation_files
 from poseras.data.training_samples import load_training_samples
 from poseras.settings import flatten, one_line_errors
 from poseras.systems import options_module
 
-ROOT = command.PROJECT_ROOT
+ROOT = main_config.PROJECT_ROOT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program."""
-    chosen = command.parse_arguments(command.train_parser(), arguments)
+    chosen = command_line.parse_arguments(command_line.train_parser(), arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line_errors("train.py"):
-        settings = command.load_config(chosen.config, chosen.set, published=chosen.cfg)
+        settings = main_config.load_config(chosen.config, chosen.set, published=chosen.cfg)
         train_network(settings, chosen.gpu, chosen.resume)
 
 
-def train_network(config: command.Config, gpu: str | None, resume: bool) -> None:
+def train_network(config: Config, gpu: str | None, resume: bool) -> None:
     """Train the network of a config from its first step, or from where it stopped, to the end."""
     recipe, data, test = config.train, config.data, config.test
     skeleton = choose_skeleton(ROOT, data.trainset, data.skeleton)
@@ -60,8 +62,8 @@ def train_network(config: command.Config, gpu: str | None, resume: bool) -> None
             view=config.view,
             seed=config.seed,
             config=flatten(config),
-            snapshot_folder=command.output_folder(config, "model_dump"),
-            log_folder=command.output_folder(config, "log"),
+            snapshot_folder=main_config.output_folder(config, "model_dump"),
+            log_folder=main_config.output_folder(config, "log"),
             imagenet_folder=ROOT / "data" / "imagenet_weights",
             resume=resume,
             workers=data.workers,

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import command_line
 import config as main_config
 from poseras.settings import flatten, read_differences
 from poseras.systems import options_module
@@ -65,9 +66,9 @@ def test_head_comment_gives_command_time_and_score(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_commands_of_the_head_comment_are_understood(name):
-    parsers = {"train": main_config.train_parser(), "test": main_config.test_parser()}
+    parsers = {"train": command_line.train_parser(), "test": command_line.test_parser()}
     commands = re.findall(r"^python main/(train|test)\.py (.*)$", head_of(name), re.MULTILINE)
     assert commands
     for program, text in commands:
-        arguments = main_config.parse_arguments(parsers[program], text.split())
+        arguments = command_line.parse_arguments(parsers[program], text.split())
         assert main_config.load_config(arguments.config, arguments.set).run == name

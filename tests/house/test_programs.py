@@ -12,7 +12,7 @@ PROGRAMS = sorted(
     path
     for folder in ("main", "tool")
     for path in (ROOT / folder).glob("*.py")
-    if path != ROOT / "main" / "config.py"
+    if path.name not in ("config.py", "command_line.py")
 )
 MAIN_PROGRAMS = [path for path in PROGRAMS if path.parent.name == "main"]
 #: Their import takes seconds; --help must not wait for it.

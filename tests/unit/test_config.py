@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import command_line
 import config as main_config
 from poseras.settings import flatten, list_settings
 
@@ -98,8 +99,8 @@ def test_outputs_lie_under_the_data_set_and_the_run(project_root):
 
 def test_list_settings_prints_every_setting_even_without_required_arguments(capsys):
     with pytest.raises(SystemExit) as end:
-        main_config.parse_arguments(
-            main_config.test_parser(), ["--list-settings", "--set", "train.batch_size=7"]
+        command_line.parse_arguments(
+            command_line.test_parser(), ["--list-settings", "--set", "train.batch_size=7"]
         )
     assert end.value.code in (0, None)
     printed = capsys.readouterr().out
@@ -110,28 +111,28 @@ def test_list_settings_prints_every_setting_even_without_required_arguments(caps
 
 @pytest.mark.parametrize("gpu", ["0-1", "0,1", "0", "2-", "-2", "cpu"])
 def test_every_form_of_gpu_passes_the_command_line(gpu):
-    arguments = main_config.parse_arguments(
-        main_config.train_parser(), ["--gpu", gpu, "--continue", "--set", "a=1", "b=2"]
+    arguments = command_line.parse_arguments(
+        command_line.train_parser(), ["--gpu", gpu, "--continue", "--set", "a=1", "b=2"]
     )
     assert arguments.gpu == gpu and arguments.resume and arguments.set == ["a=1", "b=2"]
 
 
 def test_test_and_demo_read_their_own_arguments():
-    tested = main_config.parse_arguments(main_config.test_parser(), ["--test_epoch", "140"])
+    tested = command_line.parse_arguments(command_line.test_parser(), ["--test_epoch", "140"])
     assert tested.test_epoch == 140 and tested.config == main_config.DEFAULT_CONFIG
-    shown = main_config.parse_arguments(
-        main_config.demo_parser(), ["--input", "a.jpg", "--output", "b"]
+    shown = command_line.parse_arguments(
+        command_line.demo_parser(), ["--input", "a.jpg", "--output", "b"]
     )
     assert (shown.input, shown.output, shown.detections) == ("a.jpg", "b", None)
     with pytest.raises(SystemExit) as end:
-        main_config.parse_arguments(main_config.demo_parser(), [])
+        command_line.parse_arguments(command_line.demo_parser(), [])
     assert end.value.code == 2
 
 
 def test_flags_of_the_originals_are_settings(tmp_path):
     arguments = ["--flip-test", "--model-file", "a.pth.tar", "--set", "seed=1"]
-    chosen = main_config.parse_arguments(main_config.test_parser(), arguments)
+    chosen = command_line.parse_arguments(command_line.test_parser(), arguments)
     assert chosen.model_file == "a.pth.tar" and chosen.test_epoch is None
     assert sorted(chosen.set) == ["seed=1", "test.flip_test=true"]
     assert load(*chosen.set).test.flip_test
-    assert main_config.parse_arguments(main_config.test_parser(), []).set == []
+    assert command_line.parse_arguments(command_line.test_parser(), []).set == []

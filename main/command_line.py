@@ -1,0 +1,109 @@
+"""The command lines of the programs of this folder."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from config import DEFAULT_CONFIG, config_names, load_config
+from poseras.settings import describe_settings, one_line_errors
+
+_SETTINGS_HELP = """
+settings:
+  Every number of the recipe is a setting with a dotted name. --config takes a file of
+  main/configs/, which holds what differs from the defaults; --set changes single ones on top:
+    --set train.batch_size=16 options.sigma=3 data.trainset=COCO,MPII
+  --list-settings prints all of them with values and meanings and ends.
+
+configs: {configs}
+"""
+
+
+def make_parser(program: str, description: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    """A command line with what every program shares: --config, --set, --list-settings, --gpu."""
+    shown = "examples:\n" + "".join(f"  python main/{program} {text}\n" for text in examples)
+    configs = textwrap.fill("; ".join(config_names()), 96, subsequent_indent="  ")
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=shown + _SETTINGS_HELP.format(configs=configs),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", metavar="NAME", default=DEFAULT_CONFIG, help="default: " + DEFAULT_CONFIG)
+    add("--cfg", metavar="FILE", default="", help="an original's experiment file instead")
+    changes = "change single settings, after those of --config"
+    add("--set", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help=changes)
+    add("--list-settings", action="store_true", help="print all settings and end")
+    devices = "0 | 0,1 | 0-1 | 2- (from 2 on) | -2 (0 to 2) | cpu; without it the first GPU, if any"
+    add("--gpu", metavar="IDS", help=devices)
+    return parser
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Begin a program: read its command line, let the log of poseras reach the terminal.
+
+    `--list-settings` prints the settings and ends the program.
+
+    Args:
+        parser: of the program.
+        arguments: without the program's name; by default those it was called with.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else TensorFlow reports its start-up
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if "--list-settings" in arguments:  # before the parser asks for what it requires
+        shared, _ = make_parser(parser.prog, "", ()).parse_known_args(arguments)
+        with one_line_errors(parser.prog):
+            print(describe_settings(load_config(shared.config, shared.set, published=shared.cfg)))
+        parser.exit()
+    return parser.parse_args(arguments)
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """The command line of train.py."""
+    examples = ("--gpu 0-1", "--gpu 0-1 --continue", "--gpu 0 --set train.batch_size=16 run=small")
+    about = "Train a pose network. Writes output/{log,model_dump}/<dataset>/<run>/."
+    parser = make_parser("train.py", about, examples)
+    resume = "go on from the newest snapshot of the run, bit for bit"
+    parser.add_argument("--continue", dest="resume", action="store_true", help=resume)
+    return parser
+
+
+def test_parser() -> argparse.ArgumentParser:
+    """The command line of test.py."""
+    examples = (
+        "--gpu 0-1 --test_epoch 140",
+        "--cfg 256x192.yaml --model-file pose_resnet_50.pth.tar --flip-test",
+    )
+    about = (
+        "Test a snapshot: poses, COCO result file, AP and pictures. Starts from the settings\n"
+        "stored in the snapshot. Writes output/{result,vis}/<dataset>/<run>/."
+    )
+    parser = make_parser("test.py", about, examples)
+    add = parser.add_argument
+    add("--test_epoch", metavar="N", type=int, help="which snapshot_N of the run")
+    add("--model-file", metavar="FILE", help="this snapshot or published checkpoint instead")
+    flip = "the same as --set test.flip_test=true"
+    add("--flip-test", dest="set", action="append_const", const="test.flip_test=true", help=flip)
+    return parser
+
+
+def demo_parser() -> argparse.ArgumentParser:
+    """The command line of demo.py."""
+    examples = ("--input photo.jpg --output poses", "--input photos --detections boxes.json ...")
+    parser = make_parser("demo.py", "Find the poses in your own pictures and draw them.", examples)
+    add = parser.add_argument
+    add("--input", metavar="PATH", required=True, help="a picture or a folder of pictures")
+    add("--output", metavar="DIR", required=True, help="where drawings and poses.json go")
+    boxes = "person boxes in COCO result format; without it the whole picture is one box"
+    add("--detections", metavar="FILE", help=boxes)
+    add("--test_epoch", metavar="N", type=int, help="snapshot_N of the run (default: the highest)")
+    return parser
