@@ -1,4 +1,4 @@
-# `make` alone builds the NMS op. Everything runs in the environment .venv/, which `install` creates.
+# `make` alone builds the compiled ops. Everything runs in the environment .venv/, which `install` creates.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +8,14 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := ops
-.PHONY: help ops install test test-all lint format bench clean
+.PHONY: help ops install demo shipped test test-all lint format bench clean
 
 help:
 	@echo "make            the same as make ops"
-	@echo "make ops        build the compiled NMS op into the package (C++, and CUDA where nvcc is found)"
+	@echo "make ops        build the compiled ops, NMS and multicut, into the package (C++, and CUDA where nvcc is found)"
 	@echo "make install    create .venv/ and install poseras with everything it needs"
+	@echo "make demo       from nothing to poses: people, a training, scores, pictures (12 minutes)"
+	@echo "make shipped    train the weights that come with poseras anew (hours)"
 	@echo "make test       the tests (under 15 minutes on 2 cores)"
 	@echo "make test-all   the tests and the slow ones"
 	@echo "make lint       ruff check, ruff format --check, types of lib/ and main/"
@@ -32,6 +34,18 @@ $(STAMP): setup.py requirements.txt
 
 ops: $(STAMP)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m poseras.ops.build
+
+demo: $(STAMP)
+	$(RUN) tool/run_demo.py
+
+SHIPPED := synthetic_resnet18_128x96 synthetic_resnet18_160x128
+DIFFICULTIES := standard closeup crowd standard easy
+# Each line goes on where it was interrupted.
+shipped: $(STAMP)
+	$(RUN) tool/make_synthetic.py --train 12800 --val 400 --difficulty $(DIFFICULTIES) --seed 1
+	for config in $(SHIPPED); do $(RUN) main/train.py --config $$config --continue || exit 1; done
+	$(RUN) tool/ship_weights.py output/model_dump/Synthetic/synthetic_resnet18_160x128/snapshot_7.safetensors \
+		--output lib/poseras/shipped/simple_baselines_synthetic.safetensors
 
 test: $(STAMP)
 	$(RUN) -m pytest -n $(JOBS) -m "not slow and not gpu"

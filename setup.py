@@ -16,7 +16,7 @@ setup(
     python_requires=">=3.10,<3.14",
     package_dir={"": "lib"},
     packages=find_packages("lib"),
-    package_data={"poseras": ["py.typed", "shipped/*", "ops/kernels/*", "ops/*.so"]},
+    package_data={"poseras": ["*.yaml", "py.typed", "shipped/*", "ops/kernels/*", "ops/*.so"]},
     install_requires=[
         "tensorflow>=2.19",
         "keras>=3.8",
@@ -35,6 +35,8 @@ setup(
     extras_require={
         "human36m": ["cdflib>=1.3"],
         "onnx": ["tf2onnx>=1.17", "onnx", "onnxruntime"],
+        "video": ["av>=15"],
+        "detector": ["keras-hub>=0.32", "tensorflow-text>=2.19"],
         "dev": [
             "ruff>=0.12",
             "mypy>=1.15",
@@ -43,6 +45,7 @@ setup(
             "types-PyYAML",
             "types-tqdm",
             "cdflib>=1.3",
+            "av>=15",
         ],
     },
 )

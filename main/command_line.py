@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from config import DEFAULT_CONFIG, config_names, load_config
 from poseras.settings import describe_settings, one_line_errors
+from poseras.structures import View
 
 _SETTINGS_HELP = """
 settings:
@@ -67,6 +68,16 @@ def parse_arguments(
     return parser.parse_args(arguments)
 
 
+def prepare_environment(view: View) -> None:
+    """Tell TensorFlow, before it is imported, not to time kernels anew for every size of picture.
+
+    Where views differ in size that is the larger part of a step; a variable that is set already
+    is left alone.
+    """
+    if not view.one_size:
+        os.environ.setdefault("TF_CUDNN_USE_AUTOTUNE", "0")
+
+
 def train_parser() -> argparse.ArgumentParser:
     """The command line of train.py."""
     examples = ("--gpu 0-1", "--gpu 0-1 --continue", "--gpu 0 --set train.batch_size=16 run=small")
@@ -97,13 +108,40 @@ def test_parser() -> argparse.ArgumentParser:
 
 
 def demo_parser() -> argparse.ArgumentParser:
-    """The command line of demo.py."""
-    examples = ("--input photo.jpg --output poses", "--input photos --detections boxes.json ...")
-    parser = make_parser("demo.py", "Find the poses in your own pictures and draw them.", examples)
+    """The command line of demo.py; `--config` is None where none is given."""
+    examples = (
+        "--input photo.jpg --output poses",
+        "--input clip.mp4 --output poses --detector dfine_nano_coco --track --smooth",
+        "--input 0 --output poses --show",
+        "--input photos --output poses --detections boxes.json --model-file snapshot_140.ckpt",
+    )
+    about = (
+        "Find the people in your own pictures, videos and cameras: drawings, and poses.json in\n"
+        "COCO's form. Uses the weights that come with poseras unless a run or a file is named."
+    )
+    parser = make_parser("demo.py", about, examples)
+    parser.set_defaults(config=None)
     add = parser.add_argument
-    add("--input", metavar="PATH", required=True, help="a picture or a folder of pictures")
+    sources = "a picture, folder, glob, numbered pattern (shots/%%06d.png), video, camera number"
+    add("--input", metavar="SOURCE", required=True, help=sources)
     add("--output", metavar="DIR", required=True, help="where drawings and poses.json go")
-    boxes = "person boxes in COCO result format; without it the whole picture is one box"
-    add("--detections", metavar="FILE", help=boxes)
     add("--test_epoch", metavar="N", type=int, help="snapshot_N of the run (default: the highest)")
+    add("--model-file", metavar="FILE", help="this snapshot or published checkpoint instead")
+    boxes = parser.add_mutually_exclusive_group()
+    listed = "person boxes in COCO result format; without boxes each whole picture is one"
+    boxes.add_argument("--detections", metavar="FILE", help=listed)
+    preset = "boxes of KerasHub's D-FINE: a preset (dfine_nano_coco, ...) or the folder of one"
+    boxes.add_argument("--detector", metavar="NAME", help=preset)
+    run = "boxes around the people that a bottom-up run (or snapshot) of this project finds"
+    boxes.add_argument("--detector-run", metavar="RUN", help=run)
+    ids, matching = "give people ids that stay theirs", ("greedy", "optimal")
+    add("--track", choices=matching, nargs="?", const="greedy", help=f"{ids} (by default greedily)")
+    motion = "where people are expected next: by optical flow (default) or by their own speed"
+    add("--motion", choices=("flow", "motion", "none"), help=motion)
+    add("--smooth", action="store_true", help="steady the joints of tracked people")
+    add("--csv", action="store_true", help="write poses.csv as well")
+    add("--show", action="store_true", help="show the frames on the screen; q ends")
+    focal = "of the camera in pixels; with --root-depth 3D poses come in camera space"
+    add("--focal-length", metavar="PX", type=float, help=focal)
+    add("--root-depth", metavar="MM", type=float, help="how far away people are (their pelvis)")
     return parser

@@ -37,11 +37,18 @@ class DataConfig:
         trainset: folders of data/ to train on, such as COCO,MPII. The first gives the skeleton.
         testset: folder of data/ to test on.
         train_split: of the first trainset; the others give their `train`.
+        annotations: path of a COCO-format file, or of a `.mat` file of pose-tensorflow, instead of
+            the first trainset's own.
+        images: folder of the pictures that it lists, instead of the first trainset's own.
         mixing: of several trainsets: `joined` shuffles all together, `even` fills each batch with
             equally many of each, `published` (integral regression) does so in expectation.
         skeleton: NAME/SET, such as COCO/coco_17, instead of the first set of the first trainset.
         box_clipping: how boxes are brought inside their images. `published` (the published AP
             depends on it) shifts them and makes them one pixel smaller; `exact` cuts them.
+        min_seen_joints: top-down systems do not learn people with fewer joints in sight (visibility
+            2); 0, as published, learns everybody who has a labelled one.
+        small_area: px^2 of the annotation; bottom-up systems do not learn the keypoints of people
+            of at most this area, 32 squared in SimplePose V2.
         ignore_boxes: let bottom-up losses ignore the boxes of crowds, not only their segments.
         on_bad_sample: `stop` at an unreadable picture, or `skip` it, count it and list it.
         workers: threads that decode and warp; 0 is one for each CPU core.
@@ -50,9 +57,13 @@ class DataConfig:
     trainset: tuple[str, ...] = ("COCO",)
     testset: str = "COCO"
     train_split: str = "train"
+    annotations: str = ""
+    images: str = ""
     mixing: Literal["joined", "even", "published"] = "joined"
     skeleton: str = ""
     box_clipping: Literal["published", "exact"] = "published"
+    min_seen_joints: int = 0
+    small_area: float = 1024.0
     ignore_boxes: bool = False
     on_bad_sample: Literal["stop", "skip"] = "stop"
     workers: int = 0
@@ -63,7 +74,7 @@ class DataConfig:
                 "data.trainset and data.testset must name folders of data/, for example COCO. "
                 f"Received {list(self.trainset)} and {self.testset!r}."
             )
-        check_at_least("data", self, 0, "workers")
+        check_at_least("data", self, 0, "workers min_seen_joints small_area")
 
 
 @dataclass(frozen=True)
@@ -77,21 +88,29 @@ class TrainConfig:
         decay_epochs: from each of these epochs on the learning rate is divided once more.
         decay_factor: what it is divided by.
         decay_factors: or its share from each of these epochs on; it may rise again.
+        decay_steps: the first steps of each new learning rate, in the place of decay_epochs.
+        total_steps: of the run, in the place of end_epoch; 0 takes that.
+        flat_fraction: of the run before the cosine begins; RTMPose 0.5.
         final_fraction: of the learning rate that is left at the end of the cosine.
         warmup_steps: over which the learning rate first rises linearly.
         optimizer: `adam` and `adamw` (0.9, 0.999, epsilon 1e-8), `momentum`, or plain `sgd`.
         momentum: of the `momentum` optimizer.
         nesterov: whether the `momentum` optimizer looks ahead.
+        layer_decay: the learning rate of each layer is this times that of the next one towards the
+            output, where the backbone numbers its layers (ViT: 0.75 for B); 1 is off.
         weight_decay: L2, weight_decay * sum(w^2) / 2 over the kernels of convolutions and dense
             layers, for any number of devices; decoupled from the gradients with adamw.
         batch_size: people per device and step; the global batch is this times the devices.
         precision: of the network between its float32 ends. Losses are float32 always, and
             mixed_float16 scales the loss.
+        frozen: regular expressions; variables whose path holds one are not trained. `^basenet` is
+            the backbone of SimplePose V2. Layers that match as a whole keep their statistics.
         ema_decay: also keep moving averages of the weights (0.998), validate with them; 0 is off.
         clip_norm: the gradients' global norm is cut here; 0 is off.
         accumulate_steps: gradients of so many batches are averaged before the weights change.
-        initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt, `none`
-            starts from random numbers, anything else is the path of a snapshot or checkpoint.
+        initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt, `shipped`
+            the small network that comes with poseras, `none` starts from random numbers, anything
+            else is the path of a snapshot or checkpoint.
         snapshot_minutes: a rolling snapshot is written this often between epochs; 0 is off.
         keep_snapshots: how many of the newest epochs stay on disk; 0 keeps all, as published.
         validate_every_epochs: AP on test.split so often, the best snapshot is kept; 0 is never.
@@ -105,14 +124,19 @@ class TrainConfig:
     decay_epochs: tuple[int, ...] = (90, 120)
     decay_factor: float = 10.0
     decay_factors: tuple[float, ...] = ()
+    decay_steps: tuple[int, ...] = ()
+    total_steps: int = 0
+    flat_fraction: float = 0.0
     final_fraction: float = 0.0
     warmup_steps: int = 0
     optimizer: Literal["adam", "adamw", "sgd", "momentum"] = "adam"
     momentum: float = 0.9
     nesterov: bool = False
+    layer_decay: float = 1.0
     weight_decay: float = 1e-5
     batch_size: int = 32
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    frozen: tuple[str, ...] = ()
     ema_decay: float = 0.0
     clip_norm: float = 0.0
     accumulate_steps: int = 1
@@ -148,9 +172,12 @@ class TestConfig:
     Attributes:
         model_file: path of a snapshot, or of a published checkpoint, instead of the run's own.
         split: of data.testset: train, val, test or what else its dataset.yaml lists.
-        annotations: path of a COCO-format file instead of the split's own.
+        annotations: path of a COCO-format or `.mat` file instead of the split's own.
+        images: folder of the pictures that it lists, instead of the split's own.
         detections: path of person boxes in COCO result format instead of the split's own.
         use_gt_box: test on annotated boxes; gives higher numbers than detections do.
+        gt_people: whose annotated boxes: of `all`, crowds and people without keypoints among them
+            (TF-SimpleHumanPose), or of the `labelled`, made one pixel smaller (Microsoft's code).
         batch_size: people per device and step; changes no result.
         flip_test: also look at the mirror image and average.
         detection_threshold: boxes whose score is not above it are ignored.
@@ -159,6 +186,8 @@ class TestConfig:
         oks_nms_threshold: of two people with a larger OKS the lower goes; 0 is off.
         real_keypoint_scores: write each keypoint's score into the result file, not 1 as published.
         evaluator: `pycocotools`, poseras' `fast` one, or `both`, where a difference is an error.
+        ensemble: paths of more snapshots, of any input size, for person boxes: the coordinates of
+            all networks are averaged, in space, too.
         scales: sizes of whole pictures relative to the view, 1 among them; maps are averaged.
         all_images: let bottom-up systems also look at pictures without annotations.
         draw_count: pictures drawn into output/vis, those with the best people first; 0 is none.
@@ -169,8 +198,10 @@ class TestConfig:
     model_file: str = ""
     split: str = "val"
     annotations: str = ""
+    images: str = ""
     detections: str = ""
     use_gt_box: bool = False
+    gt_people: Literal["all", "labelled"] = "all"
     batch_size: int = 32
     flip_test: bool = True
     detection_threshold: float = 0.0
@@ -179,6 +210,7 @@ class TestConfig:
     oks_nms_threshold: float = 0.9
     real_keypoint_scores: bool = False
     evaluator: Literal["pycocotools", "fast", "both"] = "pycocotools"
+    ensemble: tuple[str, ...] = ()
     scales: tuple[float, ...] = (1.0,)
     all_images: bool = False
     draw_count: int = 20
@@ -232,7 +264,14 @@ def build_config(differences: Mapping[str, Any]) -> Config:
     own = {key: value for key, value in differences.items() if key.startswith("options.")}
     config = apply_differences(config, own)
     config = replace(config, view=module.default_view(config.options))
-    return apply_differences(config, differences)
+    return _find_files(apply_differences(config, differences), getattr(module, "FILES", ()))
+
+
+def _find_files(config: Config, names: Sequence[str]) -> Config:
+    """The settings with the files that options name as absolute paths."""
+    files = {name: getattr(config.options, name) for name in names}
+    found = {n: str(PROJECT_ROOT / Path(file).expanduser()) for n, file in files.items() if file}
+    return replace(config, options=replace(config.options, **found)) if found else config
 
 
 def load_config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import command_line
 import config as main_config
@@ -43,11 +44,13 @@ def find_files(config: Config) -> EvaluationFiles:
     test, name = config.test, config.data.testset
     own = (test.annotations, test.detections)
     boxless = test.use_gt_box or options_module(config.system).SAMPLE == "image"
-    return find_evaluation_files(ROOT, name, test.split, *own, use_gt_box=boxless)
+    people: dict[str, Any] = {"use_gt_box": boxless, "gt_people": test.gt_people}
+    return find_evaluation_files(ROOT, name, test.split, *own, images=test.images, **people)
 
 
 def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None) -> None:
     """Look for the people of the test set with the network of the snapshot; write what is found."""
+    command_line.prepare_environment(config.view)
     from poseras import evaluation, image_evaluation
     from poseras.engine.distribute import count_gpus, make_strategy, parse_gpus
     from poseras.predictor import load_predictor
@@ -57,8 +60,12 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     loaded = snapshot_choice.open_snapshot(snapshot, config, ROOT)
     predictor = load_predictor(loaded, differences=network, strategy=strategy)
     test = config.test
+    others = [
+        load_predictor(snapshot_choice.open_snapshot(path, config, ROOT), strategy=strategy)
+        for path in (snapshot_choice.find_tested(ROOT, config, None, p) for p in test.ensemble)
+    ]
     outcome = image_evaluation.evaluate_by_settings(
-        predictor, files, root=ROOT, data=config.data, test=test
+        predictor, files, root=ROOT, data=config.data, test=test, ensemble=others
     )
     result, vis = (main_config.output_folder(config, kind) for kind in ("result", "vis"))
     evaluation.write_outcome(outcome, result, test.real_keypoint_scores)

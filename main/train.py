@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 
@@ -21,7 +20,6 @@ ROOT = main_config.PROJECT_ROOT
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program."""
     chosen = command_line.parse_arguments(command_line.train_parser(), arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line_errors("train.py"):
         settings = main_config.load_config(chosen.config, chosen.set, published=chosen.cfg)
         train_network(settings, chosen.gpu, chosen.resume)
@@ -32,9 +30,8 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
     recipe, data, test = config.train, config.data, config.test
     skeleton = choose_skeleton(ROOT, data.trainset, data.skeleton)
     sample = options_module(config.system).SAMPLE
-    box_mm = config.view.box_mm if config.view.rule == "root_box_3d" else None
     samples, mixture = load_training_samples(
-        ROOT, data, skeleton, sample=sample, seed=config.seed, root_box_mm=box_mm
+        ROOT, data, skeleton, sample=sample, seed=config.seed, root_box_mm=config.view.root_box_mm
     )
     files = None
     if recipe.validate_every_epochs:
@@ -44,14 +41,19 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
             test.split,
             annotations=test.annotations,
             detections=test.detections,
+            images=test.images,
             use_gt_box=test.use_gt_box or sample == "image",
+            gt_people=test.gt_people,
         )
+    command_line.prepare_environment(config.view)
     from poseras import training
     from poseras.engine import distribute, workers
 
     gpus = distribute.parse_gpus(gpu, distribute.count_gpus())
     with workers.failures_in_one_line("train.py"):
         strategy = workers.join(os.environ.get("TF_CONFIG"), gpus, recipe.peer_timeout_s)
+        folder = main_config.output_folder(config, "model_dump")
+        network = (config.system, config.options, skeleton)
         job = training.TrainingJob(
             people=samples,
             mixture=mixture,
@@ -62,7 +64,8 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
             view=config.view,
             seed=config.seed,
             config=flatten(config),
-            snapshot_folder=main_config.output_folder(config, "model_dump"),
+            resources=training.load_resources(*network, folder, resume=resume),
+            snapshot_folder=folder,
             log_folder=main_config.output_folder(config, "log"),
             imagenet_folder=ROOT / "data" / "imagenet_weights",
             resume=resume,

@@ -132,3 +132,69 @@ def samples() -> Path:
 @pytest.fixture
 def project_root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def dfine_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny D-FINE with random weights, as KerasHub saves it."""
+    keras_hub = pytest.importorskip("keras_hub", reason="the extra `detector` is not installed")
+    import keras
+
+    keras.utils.set_random_seed(0)
+    backbone = keras_hub.models.HGNetV2Backbone(
+        stem_channels=[3, 8, 8],
+        stackwise_stage_filters=[
+            [8, 8, 16, 1, 1, 3],
+            [16, 8, 32, 1, 1, 3],
+            [32, 16, 64, 1, 1, 5],
+            [64, 16, 64, 1, 1, 5],
+        ],
+        apply_downsample=[False, True, True, True],
+        use_lightweight_conv_block=[False, False, True, True],
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[16, 32, 64, 64],
+        embedding_size=8,
+        use_learnable_affine_block=True,
+        hidden_act="relu",
+        image_shape=(64, 64, 3),
+        out_features=["stage3", "stage4"],
+    )
+    network = keras_hub.models.DFineBackbone(
+        backbone=backbone,
+        decoder_in_channels=[32, 32],
+        encoder_hidden_dim=32,
+        num_denoising=0,
+        num_labels=80,
+        hidden_dim=32,
+        learn_initial_query=False,
+        num_queries=20,
+        anchor_image_size=(64, 64),
+        feat_strides=[16, 32],
+        num_feature_levels=2,
+        encoder_in_channels=[64, 64],
+        encode_proj_layers=[1],
+        num_attention_heads=4,
+        encoder_ffn_dim=32,
+        num_encoder_layers=1,
+        hidden_expansion=0.5,
+        depth_multiplier=0.34,
+        eval_idx=-1,
+        num_decoder_layers=1,
+        decoder_attention_heads=4,
+        decoder_ffn_dim=32,
+        decoder_n_points=[3, 3],
+        lqe_hidden_dim=16,
+        num_lqe_layers=2,
+        out_features=["stage3", "stage4"],
+        image_shape=(64, 64, 3),
+    )
+    converter = keras_hub.layers.DFineImageConverter(image_size=(64, 64), scale=1 / 255)
+    detector = keras_hub.models.DFineObjectDetector(
+        backbone=network,
+        num_classes=80,
+        bounding_box_format="yxyx",
+        preprocessor=keras_hub.models.DFineObjectDetectorPreprocessor(image_converter=converter),
+    )
+    folder = tmp_path_factory.mktemp("presets") / "dfine_tiny"
+    detector.save_to_preset(str(folder))
+    return folder

@@ -75,7 +75,8 @@ def export(source: Path, target: Path) -> list[str]:
     """Write a snapshot in the format of its original; the report."""
     snapshot = read_snapshot(source)
     entries = foreign.export_entries(snapshot)
-    form = snapshot.metadata["options"].get("form", "")
+    rooms = foreign.weights_module(snapshot.metadata["system"])
+    form = snapshot.metadata["options"].get("form") or getattr(rooms, "FORM", "")
     endings = {"tensorflow": (".ckpt",), "pytorch": PYTORCH_ENDINGS}.get(form, ())
     if not target.name.endswith(endings):
         raise ValueError(

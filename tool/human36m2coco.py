@@ -46,6 +46,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--all-frames", action="store_true", help=everything)
     missing = "leave out sequences and frames that are not there, and count them"
     add("--allow-missing", action="store_true", help=missing)
+    boxes = "2 m around the root, as published, or close around the joints, as a detector's (root)"
+    add("--boxes", choices=("root", "joints"), default="root", help=boxes)
     add("--jpeg-quality", type=int, default=75, metavar="Q", help="of frames (75, as MATLAB's)")
     add("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: cores")
     return parser
@@ -145,6 +147,7 @@ def write_annotations(chosen: argparse.Namespace, frames: Path, strides: dict[in
                 stride,
                 actions=chosen.actions,
                 allow_missing=chosen.allow_missing,
+                boxes=chosen.boxes,
                 report=lambda _: bar.update(),
             )
             path = output / annotation_file(subject, stride)

@@ -15,11 +15,11 @@ from pathlib import Path
 from poseras.settings import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
-DIFFICULTIES = ("easy", "standard", "crowd")
+DIFFICULTIES = ("easy", "standard", "crowd", "closeup")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SPLITS = ("train", "val", "sequences")
-#: Of the sheet: cells of this size, and nobody whose box is lower.
-CELL_HW, SMALLEST_PX = (256, 192), 40
+#: Nobody whose box is lower is on the sheet.
+SMALLEST_PX = 40
 EXAMPLES = """examples:
   python tool/make_synthetic.py                                  # 2000 + 300 pictures
   python tool/make_synthetic.py --difficulty easy --train 1000 --val 200
@@ -50,7 +50,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=DIFFICULTIES,
         default=["standard"],
         help="easy: one upright person on plain ground; standard: one to four people in any "
-        "posture; crowd: up to eight who hide each other; several take turns (standard)",
+        "posture; crowd: up to eight who hide each other; closeup: people near the camera, cut "
+        "by the border; several take turns (standard)",
     )
     parser.add_argument("--seed", type=_count, default=0, help="another seed, other people (0)")
     parser.add_argument(
@@ -123,7 +124,7 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
 
     from poseras.data.dataset import load_dataset
     from poseras.engine.files import write_image_atomically
-    from poseras.visualize import contact_sheet, draw_truth
+    from poseras.visualize_sheet import lay_out, truth_cell
 
     skeleton = load_dataset(ROOT, "Synthetic").skeleton
     split = next(s for s in SPLITS if (folder / "annotations" / f"{s}.json").is_file())
@@ -135,16 +136,9 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
     for person in (people[index] for index in chosen):
         file = folder / "images" / split / names[person["image_id"]]
         picture = cv2.imread(str(file))[..., ::-1]
-        keypoints = np.array(person["keypoints"], float).reshape(1, -1, 3)
-        left, top, width, height = person["bbox"]
-        # The window is turned to one size, and the keypoints with it.
-        scale = min(CELL_HW[0] / height, CELL_HW[1] / width) * 0.85
-        shift = np.array(CELL_HW[::-1]) / 2 - scale * np.array([left + width / 2, top + height / 2])
-        matrix = np.column_stack([np.eye(2) * scale, shift])
-        cell = cv2.warpAffine(picture, matrix, CELL_HW[::-1], flags=cv2.INTER_LINEAR)
-        keypoints[..., :2] = keypoints[..., :2] * scale + shift
-        cells.append(draw_truth(cell, keypoints, skeleton))
-    write_image_atomically(path, contact_sheet(cells, columns=8))
+        keypoints = np.array(person["keypoints"], float).reshape(-1, 3)
+        cells.append(truth_cell(picture, person["bbox"], keypoints, skeleton))
+    write_image_atomically(path, lay_out(cells))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,159 +1,304 @@
-"""Poses in a user's own pictures: a drawing of each, and all coordinates in one file."""
+"""Poses in a user's own pictures, videos and cameras: drawn, in one file, on the screen.
+
+While the network looks at some frames, threads read the next ones and write the last ones.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .data import pipeline
-from .data.images import read_image
-from .data.pictures import Boxes
-from .engine import files, tester
-from .image_prediction import find_in_pictures
+from .data.frames import Frame, FrameSource
+from .data.pictures import name_pictures
+from .engine import files
+from .engine.pose_files import PoseFile, open_pose_file, open_table
+from .engine.preemption import StopRequest
+from .engine.video_writer import VideoWriter, open_video_writer
+from .engine.write_behind import write_behind
+from .frame_prediction import Looking, find_in_frames
+from .picture_space import can_place
+from .poses import Poses
 from .predictor import Predictor
-from .structures import People
-from .visualize import Style, draw_people
+from .smoothed_poses import smooth_file, smooth_live
+from .visualize import Style
 
 log = logging.getLogger("poseras")
 
-# Pictures in memory at a time: enough people for a full batch, little memory.
-_PICTURES_AT_A_TIME = 8
+_WINDOW = "poseras"
+_ENDING_KEYS = (27, ord("q"))  # 27 is Escape
+#: Taken where neither pictures nor camera say it.
+_USUAL_RATE = 25.0
+
+Found = Iterator[tuple[Frame, Poses]]
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What becomes of the poses that are found.
+
+    Attributes:
+        style: of the drawing.
+        draw_threshold: joints with a higher score are drawn as seen.
+        csv: write `poses.csv` as well.
+        window: show the frames on the screen.
+        smooth: steady the joints of tracked people: a camera's as they come, those of files
+            without delay, in a second pass.
+    """
+
+    style: Style = "house"
+    draw_threshold: float = 0.4
+    csv: bool = False
+    window: bool = False
+    smooth: bool = False
+
+    def draw(self, frame: Frame, poses: Poses) -> np.ndarray:
+        """(height, width, 3) uint8: a frame with the people on it."""
+        return poses.draw(frame.image_rgb, style=self.style, threshold=self.draw_threshold)
 
 
 def demonstrate(
     predictor: Predictor,
-    pictures: Sequence[Path],
-    boxes: Sequence[Boxes] | None,
+    source: FrameSource,
     output: Path,
-    *,
-    flip_test: bool = True,
-    batch_size: int = 32,
-    keypoint_threshold: float = 0.2,
-    oks_nms_threshold: float = 0.9,
-    style: Style = "house",
-    draw_threshold: float = 0.4,
+    looking: Looking | None = None,
+    showing: Showing | None = None,
 ) -> None:
-    """Find and draw the people of some pictures.
+    """Find and draw the people of pictures, a video or a camera.
 
-    A picture that cannot be read is named and passed over.
+    A picture that cannot be read is named and passed over. Ctrl-C ends the work after the frame at
+    hand; what was found until then is written, so that a stopped video can be played.
 
     Args:
         predictor: the network.
-        pictures: files; their EXIF orientation is honoured.
-        boxes: of each picture; None takes each whole picture as one box. A bottom-up network finds
-            everybody and takes none.
-        output: folder for one JPEG per picture, and for `poses.json`.
-        flip_test: also look at the mirrored views and average.
-        batch_size: views per forward pass and device, at most.
-        keypoint_threshold: keypoints above it make a person's score.
-        oks_nms_threshold: of two people with a larger OKS the lower goes; 0 is off.
-        style: of the drawing.
-        draw_threshold: joints with a higher score are drawn as seen.
+        source: of the frames.
+        output: folder for `poses.json`, and for a drawing of each picture or an `.mp4`.
+        looking: how people are looked for.
+        showing: what is written and shown.
 
     Raises:
-        ValueError: not one of the pictures can be read, or a bottom-up network is given boxes.
+        ValueError: not one frame can be read, a bottom-up network is given boxes or a network of 2D
+            poses a camera, a drawing would take the place of the input, or there is no screen.
+        SystemExit: with 130 after Ctrl-C (143 after SIGTERM), unless a camera was looked through.
     """
-    if predictor.sees_whole_pictures and boxes is not None:
-        raise ValueError("A bottom-up network finds everybody. Received --detections; drop it.")
-    selection = predictor.make_selection(
-        keypoint_threshold=keypoint_threshold,
-        oks_nms_threshold=oks_nms_threshold if predictor.skeleton.oks_sigmas else 0.0,
-    )
-    found: list[dict[str, Any]] = []
-    with tqdm(total=len(pictures), unit="picture", desc="demo") as bar:
-        for start in range(0, len(pictures), _PICTURES_AT_A_TIME):
-            part = slice(start, start + _PICTURES_AT_A_TIME)
-            readable = _read_all(pictures[part], None if boxes is None else boxes[part])
-            people = _find_people(predictor, readable, selection, flip_test, batch_size)
-            for (path, image, _), members in zip(readable, people, strict=True):
-                drawn = draw_people(
-                    image, members, predictor.skeleton, style=style, threshold=draw_threshold
-                )
-                files.write_image_atomically(output / f"{path.stem}.jpg", drawn)
-                found.append(_describe(path, image, members))
-            bar.update(len(pictures[part]))
-    if not found:
-        raise ValueError(f"Not one of {len(pictures)} pictures can be read; see the lines above.")
-    files.write_json_atomically(
-        output / "poses.json",
-        {
-            "keypoints": predictor.skeleton.keypoints,
-            "snapshot": str(predictor.snapshot.path),
-            "snapshot_sha256": predictor.snapshot.sha256,
-            "boxes": "whole pictures" if boxes is None else "detections",
-            "pictures": found,
-        },
-    )
-    total = sum(len(entry["people"]) for entry in found)
-    log.info("%d people on %d pictures: drawings and poses.json in %s", total, len(found), output)
+    looking, showing = looking or Looking(), showing or Showing()
+    if predictor.sees_whole_pictures and looking.boxes.finds_people:
+        raise ValueError(
+            "A bottom-up network finds everybody. Received person boxes "
+            f"({looking.boxes.description}); drop them."
+        )
+    if looking.camera is not None and not can_place(predictor.view, looking.camera):
+        raise ValueError(
+            "--focal-length and --root-depth are for networks of 3D poses. Received a "
+            f"{predictor.snapshot.metadata['system']} of 2D poses; drop them."
+        )
+    if not predictor.sees_whole_pictures and not looking.boxes.finds_people:
+        log.warning("No person boxes: each whole picture is taken as the box of one person.")
+    if predictor.root_box_mm is not None and looking.camera is None:
+        log.warning("%s", _about_space(predictor))
+    drawings = _name_drawings(source, output)
+    if showing.window:
+        open_window()
+    files.remove_leftovers(output)
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        info = _describe(predictor, source, looking, showing)
+        poses_file = stack.enter_context(
+            open_pose_file(output / "poses.json", predictor.skeleton, info)
+        )
+        table = stack.enter_context(open_table(output / "poses.csv" if showing.csv else None))
+        video = None
+        if source.kind != "pictures":
+            rate = source.frame_rate or _USUAL_RATE
+            video = stack.enter_context(open_video_writer(drawings[0], rate))
+        write = stack.enter_context(
+            write_behind(_Writer(poses_file, table, video, drawings, showing).write)
+        )
+        found = _find(predictor, source, looking, showing, stop)
+        count = _run(found, source, stop, showing, write)
+        if stop.received:
+            poses_file.info["stopped_after_frames"] = count
+    _report(poses_file, source, stop, output)
+    if stop.received and source.kind != "camera":
+        stop.leave()
 
 
-def _read_all(
-    paths: Sequence[Path], boxes: Sequence[Boxes] | None
-) -> list[tuple[Path, np.ndarray, Boxes]]:
-    """The pictures that can be read, each with its boxes."""
-    readable = []
-    for number, path in enumerate(paths):
-        try:
-            image = read_image(path, honour_orientation=True)
-        except (OSError, ValueError) as error:
-            log.warning("%s", error)
-            continue
-        whole = Boxes(np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32), np.ones(1))
-        readable.append((path, image, whole if boxes is None else boxes[number]))
-    return readable
+def _run(
+    found: Found,
+    source: FrameSource,
+    stop: StopRequest,
+    showing: Showing,
+    write: Callable[[tuple[Frame, Poses]], None],
+) -> int:
+    """Hand over one frame after the other, until there are no more or somebody stops.
+
+    Returns:
+        How many there were.
+    """
+    count = 0
+    stopped_before = stop.received  # in a first pass, whose frames are all to be written
+    with tqdm(total=source.count, unit="frame", desc="demo") as bar:
+        for frame, poses in found:
+            write((frame, poses))
+            count += 1
+            bar.update()
+            if showing.window and not _show(showing.draw(frame, poses)):
+                break
+            if stop.received and not stopped_before:
+                break
+    if not count:
+        looked = f"Not one of {source.count} pictures" if source.paths else "Not one frame"
+        raise ValueError(f"{looked} of {source.name} could be read; see the lines above.")
+    return count
 
 
-def _find_people(
+def _find(
     predictor: Predictor,
-    readable: Sequence[tuple[Path, np.ndarray, Boxes]],
-    selection: tester.Selection,
-    flip_test: bool,
-    batch_size: int,
-) -> list[People]:
-    """The people of each picture, best first; none where it has no box."""
-    pictures = [image for _, image, _ in readable]
-    if predictor.sees_whole_pictures:
-        return find_in_pictures(predictor, pictures, flip_test=flip_test, batch_size=batch_size)
-    joints = predictor.skeleton.joint_count
-    records = pipeline.records_of_boxes(pictures, [b.boxes_xywh for _, _, b in readable], joints)
-    if len(records):
-        records.scores[:] = np.concatenate([b.scores for _, _, b in readable])
-    found = predictor.predict_pictures(
-        pictures, records, flip_test=flip_test, batch_size=batch_size
-    )
-    people = tester.select_people(records, found, selection)
-    nobody = People(np.zeros((0, joints, 2)), np.zeros((0, joints)), np.zeros(0))
-    return [people.get(number, nobody) for number in range(len(pictures))]
+    source: FrameSource,
+    looking: Looking,
+    showing: Showing,
+    stop: StopRequest,
+) -> Found:
+    """Frames with the people on them, steadied where that is wanted."""
+    found = find_in_frames(predictor, source, looking)
+    if not showing.smooth:
+        return found
+    rate = source.frame_rate or _USUAL_RATE
+    if source.kind == "camera":
+        return smooth_live(found, rate)
+    with tqdm(total=source.count, unit="frame", desc="find") as bar:
+        poses = []
+        for _, of_frame in found:
+            poses.append(of_frame)
+            bar.update()
+            if stop.received:
+                break
+    return zip(source, smooth_file(poses, rate), strict=False)
 
 
-def _describe(path: Path, image: np.ndarray, people: People) -> dict[str, Any]:
-    """One picture of `poses.json`; keypoints are x, y, score in pixels of the upright picture."""
-    triples = np.concatenate([people.keypoints_px, people.keypoint_scores[..., None]], axis=-1)
-    boxes = people.boxes_xywh if people.boxes_xywh is not None else _enclose(people)
+@dataclass
+class _Writer:
+    """Draws and writes one frame at a time, in the thread that writes."""
+
+    poses_file: PoseFile
+    table: Any
+    video: VideoWriter | None
+    drawings: list[Path]
+    showing: Showing
+    _csv_begun: bool = False
+
+    def write(self, item: tuple[Frame, Poses]) -> None:
+        frame, poses = item
+        drawn = self.showing.draw(frame, poses)
+        if self.video is not None:
+            self.video.write(drawn, frame.time_s)
+        else:
+            files.write_image_atomically(self.drawings[frame.number], drawn)
+        self.poses_file.add(poses.image_entry(), poses.to_coco())
+        if self.table is not None:
+            self.table.write(poses.to_csv(header=not self._csv_begun))
+            self._csv_begun = True
+
+
+def open_window() -> None:
+    """Open the window that shows frames.
+
+    Raises:
+        ValueError: there is no screen, or this OpenCV knows no windows.
+    """
+    if "GUI:                           NONE" in cv2.getBuildInformation():
+        raise ValueError(
+            "--show needs an OpenCV with windows, and opencv-python-headless has none: pip "
+            "uninstall opencv-python-headless, then pip install opencv-python"
+        )
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, screens)):
+        raise ValueError("--show needs a screen, and none is set (DISPLAY). Leave --show out.")
+    cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL)
+
+
+def _show(drawn: np.ndarray) -> bool:
+    """Show a frame; False when a key asks for the end."""
+    cv2.imshow(_WINDOW, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    return cv2.waitKey(1) & 0xFF not in _ENDING_KEYS
+
+
+def _name_drawings(source: FrameSource, output: Path) -> list[Path]:
+    """Where the drawing of each picture goes, or the video; never over an input.
+
+    Pictures of several folders are drawn into folders of the same names.
+    """
+    if source.kind != "pictures":
+        drawings = [output / f"{source.name}.mp4"]
+    else:
+        names = list(map(PurePath, name_pictures(source.paths)))
+        stems = Counter(name.with_suffix("") for name in names)
+        drawings = [
+            output / f"{name if stems[name.with_suffix('')] > 1 else name.with_suffix('')}.jpg"
+            for name in names
+        ]
+    inputs = {path.resolve() for path in source.files}
+    taken = [path for path in drawings if path.resolve() in inputs]
+    if taken:
+        raise ValueError(
+            f"--output must not hold the input. Received {output}, where the drawing would take "
+            f"the place of {taken[0].name}; choose another folder."
+        )
+    return drawings
+
+
+def _describe(
+    predictor: Predictor, source: FrameSource, looking: Looking, showing: Showing
+) -> dict[str, Any]:
+    """How the poses came about, for `poses.json`."""
+    everybody = predictor.sees_whole_pictures
+    camera = looking.camera
     return {
-        "file_name": path.name,
-        "height": image.shape[0],
-        "width": image.shape[1],
-        "people": [
-            {
-                "score": round(float(score), 4),
-                "bbox": np.round(box, 2).tolist(),
-                "keypoints": np.round(keypoints, 3).tolist(),
-            }
-            for score, box, keypoints in zip(people.person_scores, boxes, triples, strict=True)
-        ],
+        "source": source.name,
+        "kind": source.kind,
+        "frame_rate": source.frame_rate,
+        "snapshot": predictor.snapshot.path.name,
+        "snapshot_sha256": predictor.snapshot.sha256,
+        "boxes": "none, whole pictures" if everybody else looking.boxes.description,
+        "flip_test": looking.flip_test,
+        "tracking": asdict(looking.tracking) if looking.tracking else None,
+        "smoothed": showing.smooth,
+        "camera": asdict(camera) if camera else None,
+        "third_value_of_keypoints": "score",
     }
 
 
-def _enclose(people: People) -> np.ndarray:
-    """(people, 4) left, top, width, height around the joints that were found."""
-    seen = (people.keypoint_scores > 0)[..., None]
-    low = np.where(seen, people.keypoints_px, np.inf).min(axis=1)
-    high = np.where(seen, people.keypoints_px, -np.inf).max(axis=1)
-    return np.concatenate([low, high - low], axis=1)
+def _about_space(predictor: Predictor) -> str:
+    """What 3D poses are without a known camera."""
+    known = "--focal-length and --root-depth give them in the space of the camera."
+    if not can_place(predictor.view, None):
+        return f"This network needs a camera to give poses in space: {known}"
+    width = predictor.view.box_mm[1]
+    return (
+        f"Poses in space are relative to the root, in mm, as if each view were {width:.0f} mm "
+        f"wide; {known}"
+    )
+
+
+def _report(poses_file: PoseFile, source: FrameSource, stop: StopRequest, output: Path) -> None:
+    """Tell what was found and where it lies."""
+    thing = "pictures" if source.kind == "pictures" else "frames"
+    if stop.received:
+        log.info("Stopped; what was found until then is whole and can be opened.")
+    log.info(
+        "%d people on %d %s: drawings and poses.json in %s",
+        poses_file.people,
+        poses_file.pictures,
+        thing,
+        output,
+    )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,10 @@ from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
 from .data.human36m_sequences import ACTIONS
 from .data.images import read_image
-from .data.mpii_annotations import read_first_pixel, read_head_sizes
+from .data.mpii_annotations import read_first_pixel
 from .data.persons import BoxClipping
-from .data.posetrack_release import name_keypoints
 from .engine import (
-    crowdpose_results,
+    ai_challenger_results,
     files,
     mpii_results,
     posetrack_results,
@@ -31,15 +30,20 @@ from .engine import (
     space_results,
     tester,
 )
+from .ensemble import average_networks
 from .metrics.coco import Evaluator, Scores, format_table
+from .outcome_scores import score_people, sequence_skeleton
 from .predictor import Predictor
 from .settings import flatten
-from .skeleton import Skeleton, reindex_joints
+from .skeleton import Skeleton
 from .structures import People, PersonRecords
 from .visualize import Style, contact_sheet, draw_people
 from .visualize_space import draw_pose_views
 
 log = logging.getLogger("poseras")
+
+#: What a protocol repeats of the metadata of a snapshot that has it.
+_FROM_SNAPSHOT = ("imported", "resources_sha256")
 
 #: Records to predictions in image pixels.
 Predict = Callable[[PersonRecords], tester.Predictions]
@@ -82,6 +86,7 @@ def evaluate_predictor(
     box_nms_threshold: float = 0.0,
     oks_nms_threshold: float = 0.9,
     evaluator: Evaluator = "pycocotools",
+    ensemble: Sequence[Predictor] = (),
 ) -> Outcome:
     """Find the people of a test set with the network of a snapshot, and score them.
 
@@ -99,6 +104,7 @@ def evaluate_predictor(
         box_nms_threshold: 0 is off.
         oks_nms_threshold: 0 is off.
         evaluator: which one scores.
+        ensemble: more networks, averaged with the first one as `average_networks` does.
     """
     test = load_evaluation_set(
         files,
@@ -114,7 +120,7 @@ def evaluate_predictor(
         oks_nms_threshold=oks_nms_threshold,
     )
     predict = partial(
-        predictor.predict_records,
+        average_networks([predictor, *ensemble]),
         flip_test=flip_test,
         batch_size=batch_size,
         workers=workers,
@@ -122,6 +128,8 @@ def evaluate_predictor(
     )
     outcome = evaluate(predict, test, predictor.skeleton, selection=selection, evaluator=evaluator)
     described = describe_test(predictor, test, flip_test=flip_test, root=root)
+    if ensemble:
+        described["ensemble_sha256"] = [other.snapshot.sha256 for other in ensemble]
     return replace(outcome, protocol={**described, **outcome.protocol})
 
 
@@ -145,9 +153,9 @@ def evaluate(
     dataset = test.files.dataset
     if test.records.space is not None:
         selection = replace(selection, rule="human36m")
-    elif dataset.evaluation == "crowdpose":
+    elif dataset.evaluation == "crowdpose" or dataset.evaluation == "ai_challenger":
         selection = replace(selection, rule="coco")  # top-down results are rescored as COCO's
-    elif dataset.evaluation != "none":
+    elif dataset.evaluation != "none" and dataset.evaluation != "pck":
         selection = replace(selection, rule=dataset.evaluation)
     predictions = predict(test.records)
     people = tester.select_people(test.records, predictions, selection)
@@ -171,42 +179,6 @@ def evaluate(
     return Outcome(test, skeleton, people, evaluation, protocol, predictions)
 
 
-def score_people(
-    people: Mapping[int, People], test: EvaluationSet, skeleton: Skeleton, evaluator: Evaluator
-) -> tuple[Scores | None, dict[str, Any]]:
-    """The scores by the protocol of the data set, and what else its protocol must say."""
-    dataset = test.files.dataset
-    if dataset.evaluation == "coco":
-        sigmas = sigmas_for(skeleton, dataset.skeleton)
-        return results.score_people(people, test.table, sigmas, evaluator), {}
-    if dataset.evaluation == "crowdpose":
-        _tell_lacking_joints(skeleton, dataset.skeleton, "they count as missed")
-        order = dataset.skeleton
-        ordered = {i: results.reorder_people(p, skeleton, order) for i, p in people.items()}
-        return (
-            crowdpose_results.score_people(ordered, test.files.annotations, order.oks_sigmas),
-            {},
-        )
-    if dataset.evaluation == "posetrack" and test.sequences is not None:
-        order = _sequence_skeleton(test)
-        _tell_lacking_joints(skeleton, order, "they are left out and count as missed")
-        return posetrack_results.score_people(people, test.sequences, skeleton, order), {}
-    if dataset.evaluation == "mpii" and test.files.detections is None:
-        _tell_lacking_joints(skeleton, dataset.skeleton, "scores count the joints that both have")
-        heads = read_head_sizes(test.files.annotations, dataset.aliases)
-        sizes = dict(zip(heads.ids.tolist(), heads.sizes_px.tolist(), strict=True))
-        scores = mpii_results.score_people(people, test.table, sizes)
-        return scores, {"head_size": heads.origin}
-    return None, {}
-
-
-def _sequence_skeleton(test: EvaluationSet) -> Skeleton:
-    """The joints of PoseTrack's original files in their order."""
-    usual = test.files.dataset.skeleton
-    names = name_keypoints(test.sequences or {}, test.files.dataset.aliases)
-    return replace(usual, keypoints=names) if sorted(names) == sorted(usual.keypoints) else usual
-
-
 def describe_test(
     predictor: Predictor, test: EvaluationSet, *, flip_test: bool, root: Path
 ) -> dict[str, Any]:
@@ -225,7 +197,7 @@ def describe_test(
         "snapshot": str(path.relative_to(root) if path.is_relative_to(root) else path),
         "snapshot_sha256": snapshot.sha256,
         "averaged_weights": predictor.averaged,
-        **{key: snapshot.metadata[key] for key in ("imported",) if key in snapshot.metadata},
+        **{k: snapshot.metadata[k] for k in _FROM_SNAPSHOT if k in snapshot.metadata},
         "system": snapshot.metadata["system"],
         "skeleton": predictor.skeleton.name,
         "flip_test": flip_test,
@@ -233,26 +205,6 @@ def describe_test(
         "view": {k: v for k, v in flatten(predictor.view).items() if "augmentation" not in k},
         "versions": results.library_versions(),
     }
-
-
-def sigmas_for(skeleton: Skeleton, annotated: Skeleton) -> tuple[float, ...]:
-    """OKS sigmas of the network's joints: those of the annotated set, where it has the joint.
-
-    Joints that only one of both has do not count; the log names them.
-    """
-    if skeleton.keypoints == annotated.keypoints:
-        return annotated.oks_sigmas
-    indices = reindex_joints(annotated.keypoints, skeleton)
-    _tell_lacking_joints(skeleton, annotated, "scores count the joints that both have")
-    # A joint that is never annotated never counts, so any positive sigma will do.
-    return tuple(annotated.oks_sigmas[i] if i >= 0 else 1.0 for i in indices)
-
-
-def _tell_lacking_joints(skeleton: Skeleton, annotated: Skeleton, consequence: str) -> None:
-    missing = [name for name in annotated.keypoints if name not in skeleton.keypoints]
-    if missing:
-        joints = ", ".join(missing)
-        log.warning("The network lacks %s of %s; %s.", joints, annotated.name, consequence)
 
 
 def write_outcome(
@@ -282,6 +234,11 @@ def write_outcome(
             _in_order_of_dataset(outcome), real_keypoint_scores=real_keypoint_scores
         )
         files.write_json_atomically(written, records)
+    if evaluation == "ai_challenger":
+        found = ai_challenger_results.list_predictions(
+            _in_order_of_dataset(outcome), test.table.images
+        )
+        files.write_json_atomically(folder / "result_ai_challenger.json", found)
     people = sum(map(len, outcome.people.values()))
     log.info("%d people on %d pictures: %s", people, len(outcome.people), written)
     if isinstance(outcome.evaluation, space_results.SpaceScores) and outcome.predictions:
@@ -333,7 +290,7 @@ def _write_posetrack(outcome: Outcome, folder: Path) -> Path:
     test = outcome.test
     sequences = test.sequences or {}
     records = posetrack_results.posetrack_results(
-        outcome.people, outcome.skeleton, _sequence_skeleton(test)
+        outcome.people, outcome.skeleton, sequence_skeleton(test)
     )
     content = posetrack_results.split_by_sequence(records, sequences)
     posetrack_results.write_sequences(folder / test.files.split, content)

@@ -27,7 +27,7 @@ from .checkpoints.files import (
 )
 from .checkpoints.names import Conversion
 from .checkpoints.tensorflow1 import read_tf1_shapes
-from .engine.snapshot import SUFFIX, Snapshot
+from .engine.snapshot import SUFFIX, Snapshot, digest_arrays
 from .settings import apply_differences, flatten
 from .skeleton import Skeleton
 from .structures import View
@@ -206,12 +206,15 @@ def import_checkpoint(path: str | Path, config: Any, skeleton: Skeleton) -> Impo
         )
     arrays = {f"weights/{name}": array for name, array in conversion.arrays.items()}
     arrays |= {f"foreign/{name}": array for name, array in conversion.foreign.items()}
+    tables = systems.load_resources(config.system, config.options, skeleton) if joints else {}
+    arrays |= {f"resources/{name}": table for name, table in tables.items()}
     trainable = [v.path for v in model.trainable_weights]
     arrays |= adam_state(
         entries, {n: conversion.placed[n] for n in trainable if n in conversion.placed}
     )
     metadata = describe(config, skeleton, config.view)
     metadata |= {"counters": _counters(path), "imported": _describe_import(path, recognised)}
+    metadata |= {"resources_sha256": digest_arrays(tables)} if tables else {}
     snapshot = Snapshot(path, arrays, metadata, metadata["imported"]["sha256"])
     return Imported(snapshot, conversion, recognised.kind, recognised.preprocessing)
 

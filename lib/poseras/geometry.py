@@ -54,6 +54,30 @@ def expand_box(box_xywh: np.ndarray, aspect_ratio: float, margin: float = 1.25) 
     return np.concatenate([centre - grown / 2, grown], axis=-1).astype(np.float32)
 
 
+def enclose_points(points_px: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The smallest upright boxes around the known points of people.
+
+    Args:
+        points_px: (..., points, 2), x before y.
+        known: (..., points) bool.
+
+    Returns:
+        (..., 4) float64, left, top, width, height. One point alone has a width and a height of 0.
+
+    Raises:
+        ValueError: nothing is known of somebody.
+    """
+    points, seen = np.asarray(points_px, np.float64), np.asarray(known, bool)[..., None]
+    if not seen.any(axis=(-1, -2)).all():
+        raise ValueError(
+            "A box around a person needs at least one known point of each. Received none of "
+            f"{int((~seen.any(axis=(-1, -2))).sum())}; leave them out."
+        )
+    low = np.where(seen, points, np.inf).min(axis=-2)
+    high = np.where(seen, points, -np.inf).max(axis=-2)
+    return np.concatenate([low, high - low], axis=-1)
+
+
 def view_matrix(
     box_xywh: np.ndarray,
     size_hw: tuple[int, int],

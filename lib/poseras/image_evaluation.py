@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from .data.annotation import read_split
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet
-from .data.image_records import all_pictures
+from .data.image_records import all_pictures, require_pictures
 from .evaluation import Outcome, describe_test, evaluate_predictor, score_people
 from .image_prediction import find_people
 from .metrics.coco import Evaluator
@@ -29,7 +29,13 @@ FindPeople = Callable[[ImageRecords], dict[int, People]]
 
 
 def evaluate_by_settings(
-    predictor: Predictor, files: EvaluationFiles, *, root: Path, data: Any, test: Any
+    predictor: Predictor,
+    files: EvaluationFiles,
+    *,
+    root: Path,
+    data: Any,
+    test: Any,
+    ensemble: Sequence[Predictor] = (),
 ) -> Outcome:
     """Test a network as its system asks for: on the people of boxes, or on whole pictures.
 
@@ -40,6 +46,10 @@ def evaluate_by_settings(
         data: a record with the settings `workers`, `on_bad_sample` and `box_clipping`.
         test: a record with those that `evaluation.evaluate_predictor` and `evaluate_pictures` take
             by name.
+        ensemble: as `evaluation.evaluate_predictor`.
+
+    Raises:
+        ValueError: there is an ensemble for a network that looks at whole pictures.
     """
     shared: dict[str, Any] = {
         "root": root,
@@ -50,6 +60,11 @@ def evaluate_by_settings(
         "evaluator": test.evaluator,
     }
     if predictor.sees_whole_pictures:
+        if ensemble:
+            raise ValueError(
+                "test.ensemble averages the joints of people in boxes. Received a bottom-up "
+                "network; leave it empty, test.scales averages several sizes."
+            )
         return evaluate_pictures(
             predictor, files, scales=test.scales, all_images=test.all_images, **shared
         )
@@ -61,6 +76,7 @@ def evaluate_by_settings(
         keypoint_threshold=test.keypoint_threshold,
         box_nms_threshold=test.box_nms_threshold,
         oks_nms_threshold=test.oks_nms_threshold,
+        ensemble=ensemble,
         **shared,
     )
 
@@ -140,6 +156,7 @@ def load_test_pictures(
         annotations=files.annotations,
         on_bad_sample=on_bad_sample,
     )
+    require_pictures(table)
     records = all_pictures(table)
     if len(table) and not all_images:
         annotated = np.isin(records.image_index, np.unique(table.image_index))

@@ -6,6 +6,7 @@ Axes are (batch, height, width, channels). Everything here uses `keras` and `ker
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal
 
 import keras
@@ -180,6 +181,41 @@ def deconvolve(
         return upsampled
     # (batch, 2 * height + 1, 2 * width + 1, filters)
     return keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}.crop")(upsampled)
+
+
+def count_multiply_accumulates(model: keras.Model) -> tuple[int, int]:
+    """What one sample costs: products that are added up, by weights and between activations.
+
+    By weights are those of convolutions, transposed convolutions (at the positions of their input,
+    so nothing is counted that meets a zero between them) and dense layers. Between activations are
+    those of layers that have a method `count_products()`, the attentions. Not counted
+    are normalisations, activations, sums, poolings, resizings and additions of biases.
+
+    Args:
+        model: a flat functional graph whose layers' shapes are known but for the batch.
+
+    Returns:
+        Multiply-accumulates of layers with weights, and of attentions.
+
+    Raises:
+        ValueError: a side of the model's input is open.
+    """
+    if None in model.input.shape[1:]:
+        raise ValueError(
+            "Multiply-accumulates can be counted for an input of known height and width. Received "
+            f"{model.input.shape}."
+        )
+    by_weights = between = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            by_weights += prod(layer.input.shape[1:3]) * prod(layer.kernel.shape)
+        elif isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            by_weights += prod(layer.output.shape[1:3]) * prod(layer.kernel.shape)
+        elif isinstance(layer, keras.layers.Dense):
+            by_weights += prod(layer.input.shape[1:]) * layer.units
+        elif hasattr(layer, "count_products"):
+            between += layer.count_products()
+    return by_weights, between
 
 
 def slim_initializer() -> keras.Initializer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,12 @@ class PictureAugmentation:
     a pure function of (seed, pass, sample index).
 
     Attributes:
+        form: `crop` warps every picture into a view of one size; `resize` keeps the whole picture,
+            so that views differ in size. Of the laws it knows `scale` and `flip_probability`.
+        max_area_px: of a resized view; a larger one is shrunk to it. 0 is no limit.
+        mirror_offset_px: of a resized view, joint x of a picture of width w is w + this - x of its
+            mirror image. -1 is exact; 0 for MPII and 1 for Penn Action are kept from the published
+            code.
         scale: lowest and highest scale.
         stretch: lowest and highest further factor of each axis.
         max_rotation_deg: to either side.
@@ -30,6 +37,9 @@ class PictureAugmentation:
             view; otherwise that of the picture.
     """
 
+    form: Literal["crop", "resize"] = "crop"
+    max_area_px: float = 0.0
+    mirror_offset_px: float = -1.0
     scale: tuple[float, float] = (1.0, 1.0)
     stretch: tuple[float, float] = (1.0, 1.0)
     max_rotation_deg: float = 0.0
@@ -51,8 +61,18 @@ class PictureAugmentation:
                 raise ValueError(
                     f"{name} must be a positive lowest and highest factor. Received {(low, high)}."
                 )
-        if self.max_rotation_deg < 0 or self.max_shift_px < 0:
+        if min(self.max_rotation_deg, self.max_shift_px, self.max_area_px) < 0:
             raise ValueError(
-                "max_rotation_deg and max_shift_px must not be negative. "
-                f"Received {self.max_rotation_deg} and {self.max_shift_px}."
+                "max_rotation_deg, max_shift_px and max_area_px must not be negative. Received "
+                f"{self.max_rotation_deg}, {self.max_shift_px} and {self.max_area_px}."
             )
+        if self.form == "resize" and self._has_other_laws():
+            raise ValueError(
+                "Pictures that are resized whole are scaled and mirrored alone. Received another "
+                "law of picture_augmentation; take form=crop, or set it back."
+            )
+
+    def _has_other_laws(self) -> bool:
+        moves = (self.max_rotation_deg, self.max_shift_px, self.keypoint_shift_probability)
+        colours = (self.grey_probability, self.tint_probability)
+        return self.stretch != (1.0, 1.0) or any((*moves, *colours))

@@ -7,7 +7,7 @@ from the snapshot, never from a config: a snapshot predicts alike wherever it li
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,15 +16,22 @@ import numpy as np
 
 from . import systems
 from .data import pipeline
+from .data.frames import Frame, open_frames
 from .data.images import read_image
+from .data.pictures import Boxes
 from .engine import tester
 from .engine.distribute import current_strategy
 from .engine.image_tester import at_scales
 from .engine.snapshot import Snapshot, assign_weights, read_snapshot
-from .image_prediction import find_in_pictures
+from .frame_prediction import Looking, find_in_frames, look_into_boxes
+from .person_boxes import BoxSource, WholePictures
+from .picture_space import PictureCamera
+from .poses import Poses
 from .settings import apply_differences, flatten
+from .shipped import shipped_weights
 from .skeleton import Skeleton
-from .structures import People, PersonRecords, View
+from .structures import PersonRecords, View
+from .tracking import TrackerSettings
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +70,7 @@ class Predictor:
     @property
     def root_box_mm(self) -> tuple[float, float] | None:
         """Height and width of the box around the root that views show in 3D; None in 2D."""
-        return self.view.box_mm if self.view.rule == "root_box_3d" else None
+        return self.view.root_box_mm
 
     @property
     def sees_whole_pictures(self) -> bool:
@@ -77,87 +84,106 @@ class Predictor:
         *,
         flip_test: bool = True,
         batch_size: int = 32,
-    ) -> People | list[People]:
+        camera: PictureCamera | None = None,
+    ) -> Poses | list[Poses]:
         """Find the joints of people in pictures.
 
         Args:
             images: one picture or a list: (height, width, 3) uint8 RGB arrays, or paths, whose
-                EXIF orientation is honoured.
+                EXIF orientation is honoured; or one array (pictures, height, width, 3).
             boxes_xywh: (people, 4) left, top, width, height in pixels for one picture, a list of
                 such arrays for a list of pictures; None takes each whole picture as one box. A
                 bottom-up network looks at whole pictures and takes none.
             flip_test: also look at the mirrored views and average.
             batch_size: views per forward pass and device.
+            camera: brings 3D poses into camera space; without it they are relative to the root.
 
         Returns:
-            One `People` per picture (a list if a list was given), one row per box in its order:
+            One `Poses` per picture (a list if a list was given), one row per box in its order:
             keypoints in pixels of that picture, keypoint scores, and as person scores their mean.
             Nobody is suppressed.
 
         Raises:
             ValueError: a picture or a box is not of that form.
         """
+        looking = Looking(flip_test=flip_test, batch_size=batch_size, camera=camera)
         if isinstance(images, np.ndarray) and images.ndim == 4:
             images = list(images)
         if isinstance(images, np.ndarray | str | Path):
             single = None if boxes_xywh is None else [np.asarray(boxes_xywh)]
-            return self._predict_list([images], single, flip_test, batch_size)[0]
-        return self._predict_list(images, boxes_xywh, flip_test, batch_size)
+            return self._predict_list([images], single, looking)[0]
+        return self._predict_list(images, boxes_xywh, looking)
 
     def _predict_list(
         self,
         images: Sequence[Picture],
         boxes_xywh: Sequence[np.ndarray] | np.ndarray | None,
-        flip_test: bool,
-        batch_size: int,
-    ) -> list[People]:
-        pictures = [_as_picture(image) for image in images]
-        if self.sees_whole_pictures:
-            if boxes_xywh is not None:
-                raise ValueError("A bottom-up network finds everybody. Received boxes; drop them.")
-            return find_in_pictures(self, pictures, flip_test=flip_test, batch_size=batch_size)
-        if boxes_xywh is None:
-            boxes = [np.array([[0, 0, p.shape[1], p.shape[0]]], np.float32) for p in pictures]
-        else:
-            boxes = [_as_boxes(rows) for rows in boxes_xywh]
-        if len(boxes) != len(pictures):
-            raise ValueError(
-                f"boxes_xywh must hold one array per picture ({len(pictures)}). "
-                f"Received {len(boxes)}."
-            )
-        records = pipeline.records_of_boxes(pictures, boxes, self.skeleton.joint_count)
-        found = self.predict_pictures(pictures, records, flip_test=flip_test, batch_size=batch_size)
-        ends = np.cumsum([len(rows) for rows in boxes])
-        return [
-            People(
-                keypoints_px=found.keypoints_px[end - len(rows) : end],
-                keypoint_scores=found.keypoint_scores[end - len(rows) : end],
-                person_scores=found.keypoint_scores[end - len(rows) : end].mean(axis=-1),
-                boxes_xywh=rows,
-            )
-            for rows, end in zip(boxes, ends, strict=True)
-        ]
+        looking: Looking,
+    ) -> list[Poses]:
+        frames = [_as_frame(image, number) for number, image in enumerate(images)]
+        if self.sees_whole_pictures and boxes_xywh is not None:
+            raise ValueError("A bottom-up network finds everybody. Received boxes; drop them.")
+        boxes = None
+        if boxes_xywh is not None:
+            boxes = [Boxes(rows, np.ones(len(rows))) for rows in map(_as_boxes, boxes_xywh)]
+            if len(boxes) != len(frames):
+                raise ValueError(
+                    f"boxes_xywh must hold one array per picture ({len(frames)}). "
+                    f"Received {len(boxes)}."
+                )
+        return look_into_boxes(self, frames, boxes, looking)
 
-    def predict_pictures(
+    def track(
         self,
-        pictures: Sequence[np.ndarray],
-        records: PersonRecords,
+        frames: str | Path | int | Iterable[np.ndarray],
+        boxes: BoxSource | None = None,
         *,
+        tracking: TrackerSettings | None = None,
         flip_test: bool = True,
-        batch_size: int = 32,
-    ) -> tester.Predictions:
-        """Find the joints of the people of some records, whose pictures are in memory.
+        camera: PictureCamera | None = None,
+        frame_rate: float = 25.0,
+    ) -> Iterator[Poses]:
+        """Find the people of a video or camera, with ids that stay theirs from frame to frame.
 
         Args:
-            pictures: (height, width, 3) uint8 RGB, one per row of `records.images`.
-            records: as `pipeline.records_of_boxes` makes them.
+            frames: what `frames.open_frames` takes, such as a path or the number of a camera; or
+                (height, width, 3) uint8 RGB arrays.
+            boxes: where person boxes come from, see `person_boxes`; each whole frame by default. A
+                bottom-up network takes none.
+            tracking: how people are told apart.
             flip_test: also look at the mirrored views and average.
-            batch_size: views per forward pass and device, at most.
+            camera: brings 3D poses into camera space; without it they are relative to the root.
+            frame_rate: of arrays, frames per second.
+
+        Yields:
+            One `Poses` per frame, as soon as it was looked at.
+
+        Raises:
+            FileNotFoundError: nothing is there.
+            ValueError: it is neither a picture nor a video, or the skeleton has no OKS sigmas.
         """
-        passes = -(-len(records) // batch_size)
-        even = -(-len(records) // max(passes, 1))  # a few people do not fill up a large batch
-        batches = pipeline.view_pictures(pictures, records, self.view, batch_size=max(even, 1))
-        return self.predict_batches(batches, records, flip_test=flip_test, progress=False)
+        source: Iterable[Frame] = (
+            open_frames(frames)
+            if isinstance(frames, str | Path | int)
+            else (
+                Frame(_as_picture(image), number, number, "", number / frame_rate)
+                for number, image in enumerate(frames)
+            )
+        )
+        looking = Looking(
+            boxes=boxes or WholePictures(),
+            flip_test=flip_test,
+            camera=camera,
+            tracking=tracking or TrackerSettings(),
+        )
+        for _, poses in find_in_frames(self, source, looking):
+            yield poses
+
+    @staticmethod
+    def even_batch(people: int, batch_size: int) -> int:
+        """The batch size that shares people out evenly: a few do not fill up a large batch."""
+        passes = -(-people // batch_size)
+        return max(-(-people // max(passes, 1)), 1)
 
     def predict_records(
         self,
@@ -243,7 +269,7 @@ class Predictor:
 
 
 def load_predictor(
-    snapshot: str | Path | Snapshot,
+    snapshot: str | Path | Snapshot | None = None,
     *,
     differences: dict[str, Any] | None = None,
     strategy: Any = None,
@@ -254,7 +280,8 @@ def load_predictor(
 
     Args:
         snapshot: path of a `snapshot_N.safetensors`, or a snapshot that was read; published
-            checkpoints of other code bases become one by `foreign.open_snapshot`.
+            checkpoints of other code bases become one by `snapshot_choice.open_snapshot`. None
+            takes the weights that come with poseras.
         differences: settings other than those in the snapshot, `options.decoder: dark` or
             `view.margin: 1.3`.
         strategy: a `tf.distribute.Strategy`, the devices; TensorFlow's current one by default.
@@ -264,6 +291,7 @@ def load_predictor(
         ValueError: it is damaged, or does not fit its own settings changed by `differences`.
     """
     strategy = strategy or current_strategy()
+    snapshot = shipped_weights() if snapshot is None else snapshot
     loaded = snapshot if isinstance(snapshot, Snapshot) else read_snapshot(snapshot)
     system, view = build_system(loaded, differences or {})
     with strategy.scope():
@@ -307,10 +335,16 @@ def build_system(snapshot: Snapshot, differences: dict[str, Any]) -> tuple[Any, 
     usual = flatten(module.default_view(stored))
     own = {key: value for key, value in metadata["view"].items() if value != usual.get(key)}
     view = apply_differences(module.default_view(options), {**own, **changed["view"]})
-    system = systems.system_class(name)(
-        options, Skeleton.from_dict(metadata["skeleton"]), snapshot.part("resources")
-    )
-    return system, view
+    skeleton = Skeleton.from_dict(metadata["skeleton"])
+    resources = snapshot.part("resources")
+    if options != stored:  # which may name other tables than those of the snapshot
+        resources = systems.load_resources(name, options, skeleton, (stored, resources))
+    return systems.system_class(name)(options, skeleton, resources), view
+
+
+def _as_frame(image: Picture, number: int) -> Frame:
+    name = "" if isinstance(image, np.ndarray) else Path(image).name
+    return Frame(_as_picture(image), number, number, name)
 
 
 def _as_picture(image: Picture) -> np.ndarray:

@@ -7,7 +7,7 @@ set be re-indexed to another by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -145,3 +145,43 @@ def take_joints(keypoints: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """
     taken = keypoints[..., np.maximum(indices, 0), :]
     return np.where((indices >= 0)[:, None], taken, np.zeros((), keypoints.dtype))
+
+
+def derive_joints(
+    values: np.ndarray,
+    names: Sequence[str],
+    derived: Mapping[str, Sequence[str]],
+    combine: Callable[..., np.ndarray] = np.mean,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Append joints that follow from others, such as a pelvis in the middle of two hips.
+
+    Args:
+        values: (..., joints, values).
+        names: of the joints.
+        derived: new name -> the joints that it is made of, earlier new ones among them. One that
+            is there already, or of which a source is missing, is left out.
+        combine: how; a NumPy reduction, which takes `axis` and `keepdims`.
+
+    Returns:
+        The values with the new joints behind, and the names of all.
+    """
+    for name, sources in derived.items():
+        if name in names or not set(sources) <= set(names):
+            continue
+        places = [list(names).index(source) for source in sources]
+        joint = combine(values[..., places, :], axis=-2, keepdims=True)
+        values, names = np.concatenate([values, joint], axis=-2), (*names, name)
+    return values, tuple(names)
+
+
+def derive_keypoints(
+    keypoints: np.ndarray, names: Sequence[str], derived: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """`derive_joints` of keypoints (..., joints, 3): x, y at the mean, visibility of the least.
+
+    So a derived joint is labelled where all joints that it is made of are; elsewhere its place
+    means nothing.
+    """
+    points, _ = derive_joints(keypoints[..., :2], names, derived)
+    visibilities, names = derive_joints(keypoints[..., 2:], names, derived, np.min)
+    return np.concatenate([points, visibilities], axis=-1), names

@@ -15,7 +15,7 @@ from typing import Any
 
 from .checkpoints.files import PYTORCH_ENDINGS, checkpoint_files, checkpoint_name
 from .data.dataset import choose_skeleton
-from .engine.snapshot import Snapshot, read_metadata, read_snapshot
+from .engine.snapshot import Snapshot, list_snapshots, read_metadata, read_snapshot
 from .engine.snapshot_lookup import find_snapshot
 from .foreign import Network, explain_misfit, import_checkpoint, is_foreign, recognise
 from .settings import flatten
@@ -27,7 +27,9 @@ _NUMBER = re.compile(r"snapshot_(\d+)\.")
 _PLACED = (".ckpt.index", *PYTORCH_ENDINGS)
 
 
-def find_tested(root: Path, config: Any, number: int | None, model_file: str = "") -> Path:
+def find_tested(
+    root: Path, config: Any, number: int | None, model_file: str = "", *, newest: bool = False
+) -> Path:
     """The snapshot or foreign checkpoint that a test means; the log says where it lies.
 
     Args:
@@ -35,6 +37,7 @@ def find_tested(root: Path, config: Any, number: int | None, model_file: str = "
         config: of the run, a record with `system`, `run` and `data.trainset`.
         number: N of `snapshot_N`; None where a file is named.
         model_file: a path that is taken instead; relative ones start at the root.
+        newest: without number and file, take the run's highest number.
 
     Raises:
         FileNotFoundError: there is none.
@@ -45,7 +48,7 @@ def find_tested(root: Path, config: Any, number: int | None, model_file: str = "
         if not checkpoint_files(path):
             raise FileNotFoundError(f"There is no snapshot or checkpoint {path}.")
         return path
-    if number is None:
+    if number is None and not newest:
         raise ValueError(
             "A test needs --test_epoch N, a snapshot of the run, or --model-file FILE. "
             "Received neither."
@@ -61,6 +64,35 @@ def find_tested(root: Path, config: Any, number: int | None, model_file: str = "
     for note in found.notes:
         log.info("%s", note)
     return found.path
+
+
+def find_run(root: Path, run: str) -> Path:
+    """The highest snapshot of a run, whatever data set it was trained on.
+
+    Args:
+        root: of the project.
+        run: name of its folder in `output/model_dump/<dataset>/`, or the path of a snapshot.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: runs of that name exist for several data sets.
+    """
+    if Path(run).is_file():
+        return Path(run)
+    found = [
+        numbered[max(numbered)]
+        for folder in sorted((root / "output" / "model_dump").glob("*/"))
+        if (numbered := list_snapshots(folder / run))
+    ]
+    if not found:
+        raise FileNotFoundError(
+            f"There is no snapshot of a run {run} in {root / 'output' / 'model_dump'}/<dataset>/, "
+            "and no file of that name."
+        )
+    if len(found) > 1:
+        named = ", ".join(str(path.relative_to(root)) for path in found)
+        raise ValueError(f"The run {run} exists for several data sets. Name one of {named}.")
+    return found[0]
 
 
 def stored_config(path: str | Path, config: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ SAMPLE_KEYS: dict[str, tuple[str, str, str]] = {
     ),
     "boxes_xywh": ("people, 4", "float32", "left, top, width, height in original image pixels"),
     "ignore_mask": ("height, width", "bool", "True where the loss must not look (image samples)"),
+    "shown_hw": ("2", "int32", "height, width of the image before padding (image samples)"),
     "image_to_network": (
         "2, 3",
         "float32",
@@ -70,6 +71,12 @@ class Augmentation:
             labelled.
         occlusion_kind: a `rectangle` of noise or of one colour, or one to seven `objects`.
         occluder_folder: of RGBA pictures of objects; drawn shapes without one.
+        shift_factor: the box is moved by up to this share of its sides, before it is scaled.
+        shift_probability: how often it is moved at all; RTMPose 0.3.
+        hsv_delta: hue of 180, saturation and value of 255 are moved by up to so much, each half
+            of the time; RTMPose 5, 30, 30.
+        grey_probability: how often the colours are taken away.
+        blur_probability: how often the view is smeared over 3, 5 or 7 pixels.
     """
 
     scale_std: float = 0.0
@@ -82,9 +89,14 @@ class Augmentation:
     occlusion_probability: float = 0.0
     occlusion_kind: OcclusionKind = "rectangle"
     occluder_folder: str = ""
+    shift_factor: float = 0.16  # RTMPose
+    shift_probability: float = 0.0
+    hsv_delta: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    grey_probability: float = 0.0
+    blur_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("rotation", "flip", "half_body", "occlusion"):
+        for name in ("rotation", "flip", "half_body", "occlusion", "shift", "grey", "blur"):
             probability = getattr(self, f"{name}_probability")
             if not 0 <= probability <= 1:
                 raise ValueError(f"{name}_probability must be in 0..1. Received {probability}.")
@@ -115,10 +127,12 @@ class View:
             box of `root_box_3d`.
         box_mm: height and width of the box of `root_box_3d` in mm. Who has no root in camera
             space is seen as by `person_box`.
+        in_space: whether `person_box` reads people in space, too, as `root_box_3d` always does.
         length: pixels, for `long_edge` and `fixed_height`.
         factor: for `scale`.
         stride: both sides of the network input are multiples of it.
-        interpolation: `linear` and `cubic` are OpenCV's, `pillow_linear` is antialiased.
+        interpolation: `linear` and `cubic` are OpenCV's; `pillow_linear` is antialiased, of resized
+            whole pictures (OpenCV's linear where they are warped).
         border_rgb: colour of what lies outside the picture.
         crop_convention: `corner` maps box edges to picture edges (scale = size / box), the
             published one; `udp` maps the centres of the outermost pixels
@@ -134,6 +148,7 @@ class View:
     size_hw: tuple[int, int] = (256, 192)
     margin: float = 1.25
     box_mm: tuple[float, float] = (2000.0, 2000.0)
+    in_space: bool = False
     length: int = 512
     factor: float = 1.0
     stride: int = 1
@@ -143,6 +158,17 @@ class View:
     outside_joints: OutsideJoints = "drop"
     augmentation: Augmentation = field(default_factory=Augmentation)
     picture_augmentation: PictureAugmentation = field(default_factory=PictureAugmentation)
+
+    @property
+    def one_size(self) -> bool:
+        """Whether every view has the same size, so that they fit into one batch as they are."""
+        whole = self.rule in ("fixed_height", "scale", "whole")
+        return not whole and self.picture_augmentation.form == "crop"
+
+    @property
+    def root_box_mm(self) -> tuple[float, float] | None:
+        """`box_mm` where people are read in space, by which they are checked; None in 2D."""
+        return self.box_mm if self.in_space or self.rule == "root_box_3d" else None
 
 
 @dataclass(frozen=True)

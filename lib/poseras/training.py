@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from .engine.initial_weights import load_initial_weights
 from .engine.precision import set_precision
 from .engine.results import library_versions
 from .engine.schedule import Schedule, count_steps_per_epoch
-from .engine.snapshot import Snapshot
+from .engine.snapshot import Snapshot, digest_arrays, newest_valid
 from .engine.tester import Selection
 from .engine.train_step import StepSettings
 from .engine.trainer import Share, train
@@ -34,7 +34,8 @@ from .foreign import Network, weights_module
 from .image_evaluation import load_test_pictures, score_pictures
 from .image_prediction import find_people
 from .predictor import Predictor
-from .settings import flatten
+from .settings import apply_differences, flatten
+from .shipped import shipped_weights
 from .skeleton import Skeleton
 from .snapshot_choice import find_placed
 from .structures import ImageRecords, PersonRecords, View
@@ -50,6 +51,8 @@ MAIN_NUMBERS = {
     "mpii": "Mean",
     "posetrack": "AP Total",
     "human36m": "AUC",
+    "ai_challenger": "AP",
+    "pck": "PCK@0.2",
 }
 
 
@@ -77,7 +80,7 @@ class TrainingJob:
             them for a bottom-up system.
         skeleton: of the network.
         recipe: a record that has, by name, the settings of `Schedule`, `StepSettings` and
-            `RunSettings`, and `initial_weights`: `imagenet`, `none` or a path.
+            `RunSettings`, and `initial_weights`: `imagenet`, `shipped`, `none` or a path.
         system_name: of the folder in `systems/`.
         options: of the system.
         view: how people become network input, with the augmentation.
@@ -89,6 +92,7 @@ class TrainingJob:
         resume: `--continue`.
         workers: threads that make batches; 0 is one per core.
         on_bad_sample: `stop` at an unreadable picture, or `skip` it.
+        resources: trained tables of the system, see `systems.load_resources`.
         validation: what to measure after every `recipe.validate_every_epochs`, None for nothing.
         mixture: the order of people of several data sets; None shuffles all of them together.
     """
@@ -107,6 +111,7 @@ class TrainingJob:
     resume: bool = False
     workers: int = 0
     on_bad_sample: OnBadSample = "stop"
+    resources: Mapping[str, np.ndarray] = field(default_factory=dict)
     validation: Validation | None = None
     mixture: Mixture | None = None
 
@@ -134,7 +139,7 @@ def train_people(job: TrainingJob, strategy: Any) -> keras.Model:
     step_settings = take(StepSettings, recipe)
     set_precision(step_settings.precision)
     keras.utils.set_random_seed(job.seed)
-    system = systems.system_class(job.system_name)(job.options, job.skeleton)
+    system = systems.system_class(job.system_name)(job.options, job.skeleton, job.resources)
     per_step = recipe.batch_size * strategy.num_replicas_in_sync * recipe.accumulate_steps
     steps = count_steps_per_epoch(job.samples_per_epoch, per_step)
     samples = SampleLog()
@@ -146,7 +151,7 @@ def train_people(job: TrainingJob, strategy: Any) -> keras.Model:
         make_batches=partial(_make_batches, job, samples),
         metadata=_describe(job),
         strategy=strategy,
-        load_weights=partial(_load_weights, job),
+        load_weights=partial(_load_weights, job, system),
         validate=make_validation(job, system, strategy),
         data_errors=samples.original_errors,
         read_placed=partial(_read_placed, job),
@@ -161,6 +166,9 @@ def _folders(job: TrainingJob) -> dict[str, Any]:
         "snapshot_folder": job.snapshot_folder,
         "log_folder": job.log_folder,
         "resume": job.resume,
+        "free_settings": {
+            f"options.{name}" for name in systems.options_module(job.system_name).FREE_OPTIONS
+        },
     }
 
 
@@ -173,7 +181,35 @@ def _describe(job: TrainingJob) -> dict[str, Any]:
         "view": flatten(job.view),
         "config": dict(job.config),
         "versions": library_versions(),
+        **({"resources_sha256": digest_arrays(job.resources)} if job.resources else {}),
     }
+
+
+def load_resources(
+    system_name: str, options: Any, skeleton: Skeleton, snapshot_folder: Path, *, resume: bool
+) -> dict[str, np.ndarray]:
+    """The tables of a system for a run: those in its newest snapshot, or those of files.
+
+    Args:
+        system_name: of the folder in `systems/`.
+        options: of the system.
+        skeleton: of the network.
+        snapshot_folder: of the run.
+        resume: whether the run goes on from that snapshot.
+
+    Raises:
+        FileNotFoundError, ValueError: as `systems.load_resources`.
+    """
+    earlier = None
+    if resume:
+        snapshot, _ = newest_valid(snapshot_folder)
+        if snapshot is None:  # then a run continues one that was placed beside it
+            snapshot, _ = newest_valid(snapshot_folder.parent)
+        if snapshot is not None and snapshot.metadata.get("system") == system_name:
+            usual = systems.options_module(system_name).Options()
+            stored = apply_differences(usual, snapshot.metadata["options"])
+            earlier = stored, snapshot.part("resources")
+    return systems.load_resources(system_name, options, skeleton, earlier)
 
 
 def _make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
@@ -208,9 +244,11 @@ def _read_placed(job: TrainingJob, folder: Path) -> Snapshot | None:
     return find_placed(folder, network, job.config, job.skeleton)
 
 
-def _load_weights(job: TrainingJob, model: keras.Model) -> list[str]:
-    """Do what `train.initial_weights` asks for: imagenet, none, or a path."""
+def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str]:
+    """Do what `train.initial_weights` asks for: imagenet, shipped, none, or a path."""
     choice = job.recipe.initial_weights
+    if hasattr(system, "check_start"):
+        system.check_start(pretrained=choice != "none")
     if choice == "none":
         return ["Initial weights: random."]
 
@@ -222,6 +260,8 @@ def _load_weights(job: TrainingJob, model: keras.Model) -> list[str]:
     if choice == "imagenet":
         files = [job.imagenet_folder / name for name in rooms.imagenet_files(job.options)]
         choice = next((path for path in files if path.exists()), files[0])
+    elif choice == "shipped":
+        choice = shipped_weights()
     else:
         choice = find_start(Path(choice), job.imagenet_folder)
     return load_initial_weights(model, choice, convert)
@@ -230,11 +270,13 @@ def _load_weights(job: TrainingJob, model: keras.Model) -> list[str]:
 def find_start(path: Path, imagenet_folder: Path) -> Path:
     """The file of a path, or of that name where the originals' READMEs and ours place such files.
 
-    The experiment files of one original do not agree about its folder.
+    A relative path starts at the project root, or else at the working directory. The experiment
+    files of one original do not agree about its folder.
     """
+    root = imagenet_folder.parent.parent
     folders = (Path("models/pytorch/imagenet"), Path("models/imagenet"), imagenet_folder)
     placed = (folder / path.name for folder in folders)
-    return next((found for found in (path, *placed) if found.exists()), path)
+    return next((found for found in (root / path, path, *placed) if found.exists()), path)
 
 
 def take(kind: type[Record], source: Any, **others: Any) -> Record:
@@ -268,7 +310,7 @@ def make_validation(job: TrainingJob, system: Any, strategy: Any) -> Validate | 
         system.skeleton,
         detection_threshold=test.detection_threshold,
         on_bad_sample=job.on_bad_sample,
-        root_box_mm=job.view.box_mm if job.view.rule == "root_box_3d" else None,
+        root_box_mm=job.view.root_box_mm,
     )
     in_space = people.records.space is not None and bool(people.records.space.located.any())
     main_number = MAIN_NUMBERS.get("human36m" if in_space else files.dataset.evaluation, "")

@@ -42,6 +42,7 @@ def draw_people(
     threshold: float = 0.4,
     faint_threshold: float = 0.1,
     scores: bool = False,
+    labels: Sequence[str] = (),
     boxes: bool = False,
 ) -> np.ndarray:
     """Draw the people that were found in a picture.
@@ -54,6 +55,7 @@ def draw_people(
         threshold: joints with a higher score are drawn as seen.
         faint_threshold: house style only; joints between the two are drawn as hidden.
         scores: house style only; write the score of each person above it.
+        labels: house style only; write these above the people instead, one each.
         boxes: house style only; draw the box of each person, where `people` has boxes.
 
     Returns:
@@ -77,7 +79,7 @@ def draw_people(
         states,
         skeleton,
         boxes_xywh=people.boxes_xywh if boxes else None,
-        labels=[f"{score:.2f}" for score in people.person_scores] if scores else (),
+        labels=labels or [f"{score:.2f}" for score in people.person_scores if scores],
     )
     return picture
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 from typing import Any
 
@@ -100,7 +100,8 @@ def write_pose_page(
 ) -> str:
     """A web page on which poses can be leafed through, turned by the mouse and magnified.
 
-    It is one file without anything from elsewhere, so it opens offline.
+    Poses stand on a floor under their lowest joint, its squares 250 mm wide, nearer limbs before
+    farther ones. It is one file without anything from elsewhere, so it opens offline.
 
     Args:
         people: `image_id`, `joints_camera_mm` and, if known, `joints_true_mm`, joints of
@@ -119,81 +120,163 @@ def write_pose_page(
     keys = ("image_id", "joints_camera_mm", "joints_true_mm")
     data = {
         "limbs": skeleton.limbs,
-        "colours": skeleton.colours or [(40, 40, 40)] * len(skeleton.limbs),
+        "colours": skeleton.colours or [(120, 120, 120)] * len(skeleton.limbs),
         "root": skeleton.keypoints.index("pelvis") if "pelvis" in skeleton.keypoints else 0,
         "people": [{key: person[key] for key in keys if key in person} for person in people],
     }
     text = json.dumps(data, separators=(",", ":")).replace(".0]", "]").replace(".0,", ",")
-    return _PAGE.substitute(title=html.escape(title), data=text.replace("</", "<\\/"))
+    return _PAGE.substitute(
+        title=html.escape(title),
+        legend="".join(_legend(skeleton)),
+        data=text.replace("</", "<\\/"),
+    )
+
+
+def _legend(skeleton: Skeleton) -> Iterator[str]:
+    """A colour and its name for each side of the body whose limbs have one colour."""
+    for side in ("left", "right"):
+        colours = {
+            colour
+            for limb, colour in zip(skeleton.limbs, skeleton.colours, strict=False)
+            if all(skeleton.keypoints[joint].startswith(f"{side}_") for joint in limb)
+        }
+        if len(colours) == 1:
+            (red, green, blue) = colours.pop()
+            yield f'<span><i style="background:rgb({red},{green},{blue})"></i>{side}</span>'
 
 
 _PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title><style>
-body{margin:0;font:15px sans-serif;background:#fafaf8;color:#222;display:flex;flex-direction:column;
-height:100vh}header{padding:8px 12px;display:flex;gap:12px;align-items:center;flex-wrap:wrap}
-canvas{flex:1;min-height:0;width:100%;cursor:grab}input[type=range]{width:240px}
-</style></head><body><header><b>$title</b>
-<label>person <input id="person" type="range" min="0" value="0"></label><span id="name"></span>
-<label><input id="truth" type="checkbox" checked> truth in grey</label>
-<span>drag to turn, wheel to magnify, arrow keys for the next person</span></header>
-<canvas id="view"></canvas><script>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>$title</title><style>
+:root{color-scheme:light dark;--paper:#fafaf8;--ink:#1d1d1b;--soft:#6d6d68;--line:#e2e2dc;
+--truth:#b4b4ac;--edge:#fafaf8}
+@media (prefers-color-scheme:dark){:root{--paper:#16171a;--ink:#ececea;--soft:#9a9a96;
+--line:#2c2e33;--truth:#5d5f66;--edge:#16171a}}
+*{box-sizing:border-box}
+body{margin:0;height:100vh;display:flex;flex-direction:column;background:var(--paper);
+color:var(--ink);font:14px/1.4 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+header{display:flex;flex-wrap:wrap;gap:6px 20px;align-items:center;padding:10px 16px;
+border-bottom:1px solid var(--line)}
+h1{font-size:15px;font-weight:600;margin:0}
+.group{display:flex;gap:6px;align-items:center}
+#name{color:var(--soft);font-variant-numeric:tabular-nums}
+button{font:inherit;color:inherit;background:none;border:1px solid var(--line);border-radius:6px;
+padding:2px 9px;cursor:pointer}
+button:hover{border-color:var(--soft)}
+input[type=range]{width:180px}
+canvas{flex:1;min-height:0;width:100%;cursor:grab;touch-action:none;display:block}
+footer{display:flex;flex-wrap:wrap;gap:4px 16px;padding:8px 16px;color:var(--soft);font-size:12px}
+footer i{display:inline-block;width:14px;height:4px;border-radius:2px;margin-right:6px;
+vertical-align:middle}
+footer .hint{margin-left:auto}
+</style></head><body>
+<header><h1>$title</h1>
+<div class="group"><button id="back" aria-label="previous person">‹</button>
+<input id="person" type="range" min="0" value="0" aria-label="person">
+<button id="next" aria-label="next person">›</button></div><span id="name"></span>
+<div class="group"><button data-turn="0,0">front</button><button data-turn="-1.5708,0">side</button>
+<button data-turn="0,1.5">above</button></div>
+<label><input id="truth" type="checkbox" checked> truth</label></header>
+<canvas id="view"></canvas>
+<footer>$legend<span id="known"><i style="background:var(--truth)"></i>truth</span>
+<span class="hint">drag to turn, wheel to magnify, arrow keys for the next person</span></footer>
+<script>
 const data = $data;
-const canvas = document.getElementById("view"), slider = document.getElementById("person");
-const truth = document.getElementById("truth"), label = document.getElementById("name");
-let yaw = 0.5, pitch = 0.15, zoom = 1, held = null;
+const find = id => document.getElementById(id);
+const canvas = find("view"), slider = find("person"), truth = find("truth");
+const start = {yaw: -0.6, pitch: 0.18, zoom: 1}, far = 6000, square = 250, reach = 1000;
+let {yaw, pitch, zoom} = start, held = null;
 slider.max = data.people.length - 1;
 const centred = joints => {
   const root = joints && joints[data.root];
-  return root ? joints.map(j => j && j.map((v, axis) => v - root[axis])) : null;
+  return root ? joints.map(joint => joint && joint.map((v, axis) => v - root[axis])) : null;
 };
-const project = (joint, scale) => {
-  const x = joint[0] * Math.cos(yaw) - joint[2] * Math.sin(yaw);
-  const z = joint[0] * Math.sin(yaw) + joint[2] * Math.cos(yaw);
-  const y = joint[1] * Math.cos(pitch) + z * Math.sin(pitch);
-  return [canvas.width / 2 + x * scale, canvas.height / 2 + y * scale];
+const turn = ([x, y, z]) => {
+  const across = x * Math.cos(yaw) - z * Math.sin(yaw);
+  const ahead = x * Math.sin(yaw) + z * Math.cos(yaw);
+  return [across, y * Math.cos(pitch) - ahead * Math.sin(pitch),
+    y * Math.sin(pitch) + ahead * Math.cos(pitch)];
 };
-const drawPose = (context, joints, colour, width) => {
-  if (!joints) return;
-  const scale = zoom * Math.min(canvas.width, canvas.height) / 2400;
-  context.lineWidth = width;
-  context.lineCap = "round";
-  data.limbs.forEach(([a, b], limb) => {
-    if (!joints[a] || !joints[b]) return;
-    context.strokeStyle = colour || `rgb($${data.colours[limb].join(",")})`;
-    context.beginPath();
-    context.moveTo(...project(joints[a], scale));
-    context.lineTo(...project(joints[b], scale));
-    context.stroke();
-  });
+const place = joint => {
+  const [x, y, z] = turn(joint), scale = zoom * Math.min(canvas.width, canvas.height) / 2300;
+  const near = far / Math.max(far + z, 500);
+  return [canvas.width / 2 + x * scale * near, canvas.height / 2 + y * scale * near, near];
+};
+const line = (context, from, to, colour, width) => {
+  const [a, b] = [place(from), place(to)];
+  context.strokeStyle = colour;
+  context.lineWidth = width * devicePixelRatio * (a[2] + b[2]) / 2;
+  context.beginPath();
+  context.moveTo(a[0], a[1]);
+  context.lineTo(b[0], b[1]);
+  context.stroke();
+};
+const drawFloor = (context, poses, colour) => {
+  const heights = poses.flatMap(pose => pose.filter(Boolean).map(joint => joint[1]));
+  if (!heights.length) return;
+  const floor = Math.max(...heights) + 40;
+  for (let at = -reach; at <= reach; at += square) {
+    line(context, [at, floor, -reach], [at, floor, reach], colour, 1);
+    line(context, [-reach, floor, at], [reach, floor, at], colour, 1);
+  }
+};
+const drawPose = (context, joints, edge, colour, width) => {
+  const depth = ([a, b]) => turn(joints[a])[2] + turn(joints[b])[2];
+  data.limbs.map((limb, number) => ({limb, number}))
+    .filter(({limb: [a, b]}) => joints[a] && joints[b])
+    .sort((one, other) => depth(other.limb) - depth(one.limb))
+    .forEach(({limb: [a, b], number}) => {
+      line(context, joints[a], joints[b], edge, width + 3);
+      line(context, joints[a], joints[b], colour || `rgb($${data.colours[number]})`, width);
+    });
+};
+const meanError = (found, known) => {
+  const distances = found.flatMap((joint, number) => joint && known[number]
+    ? [Math.hypot(...joint.map((v, axis) => v - known[number][axis]))] : []);
+  return distances.reduce((sum, v) => sum + v, 0) / distances.length;
 };
 const draw = () => {
   canvas.width = canvas.clientWidth * devicePixelRatio;
   canvas.height = canvas.clientHeight * devicePixelRatio;
-  const context = canvas.getContext("2d"), person = data.people[slider.value];
-  label.textContent = `$${+slider.value + 1} of $${data.people.length}, image $${person.image_id}`;
-  if (truth.checked) drawPose(context, centred(person.joints_true_mm), "#b8b8b0", 9);
-  drawPose(context, centred(person.joints_camera_mm), null, 5);
+  const context = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
+  const person = data.people[slider.value];
+  const found = centred(person.joints_camera_mm), known = centred(person.joints_true_mm);
+  const parts = [`$${+slider.value + 1} of $${data.people.length}`, `image $${person.image_id}`];
+  if (found && known) parts.push(`mean joint error $${meanError(found, known).toFixed(0)} mm`);
+  find("name").textContent = parts.join(", ");
+  find("known").hidden = !known || !truth.checked;
+  context.lineCap = "round";
+  const [edge, grey, grid] = ["--edge", "--truth", "--line"].map(n => style.getPropertyValue(n));
+  drawFloor(context, [found, known].filter(Boolean), grid);
+  if (known && truth.checked) drawPose(context, known, edge, grey, 8);
+  if (found) drawPose(context, found, edge, null, 5);
 };
+const leaf = step => { slider.value = +slider.value + step; draw(); };
 canvas.onpointerdown = event => { held = event; canvas.setPointerCapture(event.pointerId); };
-canvas.onpointerup = () => { held = null; };
+canvas.onpointerup = canvas.onpointercancel = () => { held = null; };
 canvas.onpointermove = event => {
   if (!held) return;
   yaw += (event.clientX - held.clientX) / 150;
-  pitch += (event.clientY - held.clientY) / 150;
+  pitch = Math.max(-1.5, Math.min(1.5, pitch + (event.clientY - held.clientY) / 150));
   held = event;
   draw();
 };
-canvas.onwheel = event => {
-  zoom *= Math.exp(-event.deltaY / 800);
+canvas.ondblclick = () => { ({yaw, pitch, zoom} = start); draw(); };
+canvas.addEventListener("wheel", event => {
+  zoom = Math.max(0.3, Math.min(8, zoom * Math.exp(-event.deltaY / 800)));
   event.preventDefault();
   draw();
-};
+}, {passive: false});
+document.querySelectorAll("[data-turn]").forEach(button => {
+  button.onclick = () => { [yaw, pitch] = button.dataset.turn.split(",").map(Number); draw(); };
+});
+find("back").onclick = () => leaf(-1);
+find("next").onclick = () => leaf(1);
 slider.oninput = truth.onchange = window.onresize = draw;
 window.onkeydown = event => {
-  if (event.target === slider) return;
-  slider.value = +slider.value + (event.key === "ArrowRight") - (event.key === "ArrowLeft");
-  draw();
+  if (event.target !== slider) leaf((event.key === "ArrowRight") - (event.key === "ArrowLeft"));
 };
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 draw();
 </script></body></html>
 """)

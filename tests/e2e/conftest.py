@@ -25,6 +25,17 @@ TINY = {
 }
 
 
+TINY_BOTTOM_UP = {
+    "system": "simplepose_v2",
+    "options.input_shape": "64,64",
+    "options.backbone_width": 8,
+    "options.units": "1,1",
+    "options.heatmap_threshold": 1e-9,
+    "options.person_threshold": 0,
+    "view.length": 64,
+}
+
+
 class Project:
     """A folder with main/, data/ and output/, whose data and output are links.
 
@@ -50,15 +61,21 @@ class Project:
 
     def write_snapshot(self, number: int = 1, seed: int = 0) -> Path:
         """A snapshot of the tiny network with weights drawn by seed, for the default run."""
+        return self._write_snapshot(TINY, number, seed)
+
+    def write_bottom_up_snapshot(self, run: str, number: int = 1) -> Path:
+        """A snapshot of a tiny bottom-up network with random weights."""
+        return self._write_snapshot({**TINY_BOTTOM_UP, "run": run}, number, 0)
+
+    def _write_snapshot(self, settings: dict, number: int, seed: int) -> Path:
         import keras
 
-        config = main_config.build_config(TINY)
+        config = main_config.build_config(settings)
         skeleton = choose_skeleton(self.root, config.data.trainset)
         keras.utils.set_random_seed(seed)
         model = system_class(config.system)(config.options, skeleton, {}).build_model()
-        path = snapshot.snapshot_path(
-            self.root / "output/model_dump/COCO" / main_config.DEFAULT_CONFIG, number
-        )
+        folder = self.root / "output/model_dump/COCO" / config.run
+        path = snapshot.snapshot_path(folder, number)
         metadata = {
             "system": config.system,
             "options": flatten(config.options),

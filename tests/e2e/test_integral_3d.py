@@ -101,6 +101,39 @@ def test_mixed_training_and_a_3d_test_write_errors_in_millimetres(human36m):
     # The picture and two views beside it.
     assert len(drawings) == 3 and cv2.imread(str(drawings[0])).shape[1] > 128 + 100
     assert "Protocol" not in done.stdout
+    assert_a_snapshot_averaged_with_itself_scores_the_same(human36m, content)
+
+
+def assert_a_snapshot_averaged_with_itself_scores_the_same(human36m, alone):
+    arguments = ("--gpu", "cpu", "--config", CONFIG, "--test_epoch", "2")
+    path = f"output/model_dump/{RUN}/snapshot_2.safetensors"
+    done = human36m.run("test.py", *arguments, "--set", f"test.ensemble={path},{path}")
+    assert_done(done)
+    content = json.loads((human36m.root / "output/result" / RUN / "metrics.json").read_text())
+    assert content["metrics"] == pytest.approx(alone["metrics"])
+    assert content["protocol"]["ensemble_sha256"] == [content["protocol"]["snapshot_sha256"]] * 2
+
+
+@pytest.mark.slow
+def test_depth_in_the_view_is_trained_and_tested_in_boxes_around_the_joints(human36m):
+    frames, annotations = (human36m.root / "data/Human36M" / n for n in ("data", "annotations"))
+    human36m2coco.main(
+        [
+            *("--preprocessed", str(frames), "--allow-missing", "--boxes", "joints"),
+            *("--output", str(annotations)),
+        ]
+    )
+    settings = [*TRAIN, "options.depth_unit=view", "train.end_epoch=1", "run=view"]
+    arguments = ("--gpu", "cpu", "--config", CONFIG, "--set")
+    assert_done(human36m.run("train.py", *arguments, *settings))
+    tested = ("run=view", "test.draw_count=0", "--test_epoch", "1")
+    assert_done(human36m.run("test.py", *arguments, *tested))
+    folder = human36m.root / "output/result/Human36M/view"
+    content = json.loads((folder / "metrics.json").read_text())
+    assert content["protocol"]["view"]["rule"] == "person_box"
+    assert content["protocol"]["evaluation"]["poses"] == 3
+    assert set(content["protocol"]["evaluation"]["per_axis_mm"]) == {"x", "y", "z"}
+    assert 0 < content["metrics"]["MPJPE"] < 5000
 
 
 @pytest.mark.slow

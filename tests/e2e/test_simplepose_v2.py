@@ -55,7 +55,7 @@ def test_a_network_is_trained_tested_and_shown_without_any_boxes(project):
     given = ("--input", str(photos), "--output", str(shown))
     check(project.run("demo.py", *given, *named))
     poses = json.loads((shown / "poses.json").read_text())
-    assert len(poses["pictures"]) == 3 and len(list(shown.glob("*.jpg"))) == 3
+    assert len(poses["images"]) == 3 and len(list(shown.glob("*.jpg"))) == 3
 
 
 @pytest.mark.slow

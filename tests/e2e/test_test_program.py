@@ -1,9 +1,8 @@
-"""test.py and demo.py as a user runs them, on a made-up data set."""
+"""test.py as a user runs it, on a made-up data set."""
 
 import json
 
 import cv2
-import numpy as np
 import pytest
 
 RUN = "simple_baselines_coco_resnet50_256x192"
@@ -123,38 +122,3 @@ def test_a_snapshot_placed_by_hand_is_used_and_said(project):
     result = project.run("test.py", *TEST)
     assert result.returncode == 0, result.stderr
     assert "is used: the run" in result.stderr
-
-
-def test_the_demo_draws_a_folder_and_writes_the_coordinates(project, tmp_path):
-    project.write_snapshot(3)
-    output = tmp_path / "poses"
-    pictures = project.data / "images" / "val2017"
-    (pictures / "broken.png").write_bytes(b"no picture")
-    result = project.run(
-        "demo.py", "--input", str(pictures), "--output", str(output), "--gpu", "cpu"
-    )
-    assert result.returncode == 0, result.stderr
-    assert "each whole picture is taken as the box" in result.stderr
-    assert "broken.png" in result.stderr
-    content = json.loads((output / "poses.json").read_text())
-    assert [p["file_name"] for p in content["pictures"]] == [f"{n:012d}.jpg" for n in (1, 2, 3)]
-    assert np.array(content["pictures"][0]["people"][0]["keypoints"]).shape == (17, 3)
-    assert len(list(output.glob("*.jpg"))) == 3
-
-
-def test_the_demo_takes_the_boxes_of_a_detector(project, tmp_path):
-    project.write_snapshot()
-    output = tmp_path / "poses"
-    result = project.run(
-        *("demo.py", "--input", str(project.data / "images" / "val2017"), "--output", str(output)),
-        *("--detections", str(project.data / "dets" / "human_detection.json"), "--gpu", "cpu"),
-    )
-    assert result.returncode == 0, result.stderr
-    content = json.loads((output / "poses.json").read_text())
-    assert [len(p["people"]) for p in content["pictures"]] == [2, 2, 2]
-
-
-def test_the_demo_names_an_input_that_is_not_there(project, tmp_path):
-    project.write_snapshot()
-    line = one_line(project.run("demo.py", "--input", "nowhere", "--output", str(tmp_path)))
-    assert "nothing at nowhere" in line

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from poseras import evaluation
-from poseras.data import pipeline
+from poseras.ceiling import predict_true_targets
 from poseras.data.dataset import load_dataset
 from poseras.data.evaluation_set import EvaluationFiles, load_evaluation_set
 from poseras.engine import tester
@@ -34,28 +34,6 @@ def load_people(project_root, samples, split):
     return load_evaluation_set(files, dataset.skeleton)
 
 
-def make_oracle(system, view, batch_size=16):
-    """Predictions from true heatmaps, through the same batches, decoder and way home."""
-
-    def predict(records):
-        batches = pipeline.build_inference_batches(records, view, batch_size=batch_size)
-        taken = []
-
-        def remember():
-            for batch in batches:
-                taken.append(batch)
-                yield batch
-
-        def step(_):
-            return [system.decode(system.encode(taken[-1]))]
-
-        return tester.predict_people(
-            step, remember(), records, joint_count=system.skeleton.joint_count, progress=False
-        )
-
-    return predict
-
-
 @pytest.mark.parametrize("decoder", ["quarter", "dark", "none"])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_every_labelled_joint_comes_back_without_bias(project_root, samples, split, decoder):
@@ -65,7 +43,7 @@ def test_every_labelled_joint_comes_back_without_bias(project_root, samples, spl
     people = load_people(project_root, samples, split)
     skeleton = people.files.dataset.skeleton
     system = system_class("simple_baselines")(options, skeleton, {})
-    predict = make_oracle(system, view)
+    predict = predict_true_targets(system, view)
 
     records = people.records
     found = predict(records)

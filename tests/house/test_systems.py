@@ -129,6 +129,13 @@ def test_options_are_frozen_documented_settings(name):
     assert apply_differences(options, flat) == options
 
 
+def test_free_options_are_settings_and_leave_some_to_the_network(name):
+    free = options_module(name).FREE_OPTIONS
+    settings = {setting.key for setting in list_settings(options_module(name).Options())}
+    assert isinstance(free, frozenset) and free < settings
+    assert not free & {"backbone", "backbone_width", "depth", "head_filters", "pixel_mean", "limbs"}
+
+
 def test_the_sample_and_the_view_are_declared(name, view):
     assert options_module(name).SAMPLE in ("person", "image")
     assert isinstance(view, View)

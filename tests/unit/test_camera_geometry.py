@@ -84,3 +84,13 @@ def test_a_box_of_the_same_aspect_is_not_stretched():
         geometry.view_matrix(box, (64, 48), angle),
         atol=1e-9,
     )
+
+
+def test_a_box_encloses_the_known_points_alone():
+    points = np.array([[[1.0, 8], [5, 2], [90, 90]], [[3, 4], [0, 0], [0, 0]]])
+    known = np.array([[True, True, False], [True, False, False]])
+    np.testing.assert_array_equal(
+        geometry.enclose_points(points, known), [[1, 2, 4, 6], [3, 4, 0, 0]]
+    )
+    with pytest.raises(ValueError, match="at least one known point of each. Received none of 1"):
+        geometry.enclose_points(points, known & [[True], [False]])

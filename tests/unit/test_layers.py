@@ -2,7 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from poseras.layers import Normalise, deconvolve, slim_initializer, torch_initializer
+from poseras.layers import (
+    Normalise,
+    count_multiply_accumulates,
+    deconvolve,
+    slim_initializer,
+    torch_initializer,
+)
 
 MEAN, STD = (10.0, 20.0, 30.0), (1.0, 2.0, 4.0)
 
@@ -80,3 +86,35 @@ def test_torch_kernels_are_normal_by_fan_out():
     deviation = np.sqrt(2 / (3 * 3 * 64))
     assert kernel.std() == pytest.approx(deviation, rel=0.01)
     assert np.abs(kernel).max() > 3 * deviation
+
+
+class Pairs(keras.layers.Layer):
+    """A layer that says what it costs."""
+
+    def call(self, x):
+        return x
+
+    def count_products(self):
+        return 7
+
+
+def test_multiply_accumulates_are_counted_where_weights_meet_numbers():
+    image = keras.Input((8, 6, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(image)  # (4, 3, 4)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.DepthwiseConv2D(5, padding="same")(x)
+    x = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same")(x)  # (8, 6, 2)
+    x = keras.layers.Reshape((48, 2))(x)
+    x = Pairs()(x)
+    x = keras.layers.Dense(10)(x)
+    conv, depthwise = 4 * 3 * (3 * 3 * 3 * 4), 4 * 3 * (5 * 5 * 4)
+    transposed, dense = 4 * 3 * (4 * 4 * 4 * 2), 48 * 2 * 10
+    expected = conv + depthwise + transposed + dense
+    assert count_multiply_accumulates(keras.Model(image, x)) == (expected, 7)
+
+
+def test_an_input_of_open_size_has_no_cost():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.Conv2D(1, 1)(image))
+    with pytest.raises(ValueError, match="input of known height and width"):
+        count_multiply_accumulates(model)

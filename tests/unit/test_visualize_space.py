@@ -69,6 +69,18 @@ def test_the_page_holds_the_poses_and_needs_nothing_from_elsewhere():
     assert "http://" not in page and "https://" not in page and "src=" not in page
 
 
+def test_the_page_names_the_colour_of_a_side_that_has_one():
+    person = {"image_id": 7, "joints_camera_mm": [[0, 0, 4000]] * 4}
+    names = ("left_wrist", "left_elbow", "right_wrist", "right_elbow")
+    both = Skeleton(
+        "made/arms", names, limbs=((0, 1), (2, 3)), colours=((64, 196, 255), (255, 145, 77))
+    )
+    page = write_pose_page([person], both)
+    assert 'background:rgb(64,196,255)"></i>left' in page
+    assert 'background:rgb(255,145,77)"></i>right' in page
+    assert "</i>left" not in write_pose_page([person], SKELETON), "no limb is left at both ends"
+
+
 def test_a_page_of_nobody_is_refused():
     with pytest.raises(ValueError, match="needs at least one pose. Received none"):
         write_pose_page([], SKELETON)

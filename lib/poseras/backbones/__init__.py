@@ -8,7 +8,9 @@ A file that serves as the backbone of a top-down network offers
   `batch_norm_epsilon` and `synchronized` that mean something to it;
 * `HEAD_SCOPE`, what stands before the names of the head's layers in the published checkpoints;
 * `rename_entries(entries, input_hw)`, from every published spelling of a checkpoint's names to that
-  of the layers. Where the layers have the authors' own names, `drop_scopes` is all of it.
+  of the layers. Where the layers have the authors' own names, `drop_scopes` is all of it;
+* if its layers may learn at rates that fall towards the input, `number_layer(path, depth)`, the
+  layer of a variable counted from 0 at the input.
 """
 
 from __future__ import annotations

@@ -67,6 +67,22 @@ def build_backbone(
     return keras.layers.Reshape((rows, columns, width), name="backbone.features")(x)
 
 
+def number_layer(path: str, depth: int) -> int:
+    """The layer that a variable belongs to, for learning rates that fall towards the input.
+
+    Args:
+        path: of the variable.
+        depth: blocks.
+
+    Returns:
+        0 for patches and positions, 1 to `depth` for the blocks, depth + 1 for everything behind.
+    """
+    if path.startswith(("backbone.patch_embed", "backbone.pos_embed")):
+        return 0
+    block = re.match(r"backbone\.blocks\.(\d+)\.", path)
+    return int(block[1]) + 1 if block else depth + 1
+
+
 def _block(x: keras.KerasTensor, heads: int, drop_path: float, name: str) -> keras.KerasTensor:
     """Tokens look at each other, then each is thought over alone; both are added to what was."""
     width = x.shape[-1]
@@ -145,6 +161,11 @@ class SelfAttention(keras.layers.Layer):
         query, key, value = (split[:, :, part] for part in range(3))
         mixed = ops.dot_product_attention(query, key, value)  # scaled by 1 / sqrt(head channels)
         return ops.reshape(mixed, (-1, tokens, channels))
+
+    def count_products(self) -> int:
+        """Multiply-accumulates of one sample: queries with keys, weights with values."""
+        _, tokens, channels = self.output.shape
+        return 2 * tokens * tokens * channels
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """A third of the channels."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_STATISTICS = "pairwise_stats.mat"
+#: Name of the statistics in a folder or an archive.
+STATISTICS_FILE = "pairwise_stats.mat"
 _MODEL = re.compile(r"spatial_model_cidx_(\d+)_(\d+)\.mat")
 _FIRST_LABEL = 1
 
@@ -34,14 +35,7 @@ def read_pairwise_statistics(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         ValueError: it does not hold all ordered pairs of some joints, each once.
     """
     path = Path(path)
-    if path.is_file() and not _is_archive(path):
-        content = path.read_bytes()
-    else:
-        found = {name: data for name, data in _list_files(path) if name == _STATISTICS}
-        if not found:
-            raise FileNotFoundError(f"No {_STATISTICS} at {path}.")
-        content = found[_STATISTICS]
-    arrays = _read(content, path)
+    arrays = _read_statistics(path)
     if not {"graph", "means", "std_devs"} <= arrays.keys():
         raise ValueError(f"{path} must hold graph, means and std_devs.")
     graph = np.asarray(arrays["graph"], np.int64)
@@ -57,13 +51,46 @@ def read_pairwise_statistics(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return means, deviations
 
 
+def _read_statistics(path: Path) -> dict[str, Any]:
+    """The variables of a statistics file, of a folder or an archive that holds it."""
+    if path.is_file() and not _is_archive(path):
+        return _read(path.read_bytes(), path)
+    found = {name: data for name, data in _list_files(path) if name == STATISTICS_FILE}
+    if not found:
+        raise FileNotFoundError(f"No {STATISTICS_FILE} at {path}.")
+    return _read(found[STATISTICS_FILE], path)
+
+
 def write_pairwise_statistics(
-    path: str | Path, pairs: np.ndarray, means_px: np.ndarray, deviations_px: np.ndarray
+    path: str | Path,
+    pairs: np.ndarray,
+    means_px: np.ndarray,
+    deviations_px: np.ndarray,
+    joints: Sequence[str] = (),
 ) -> None:
-    """Write `pairwise_stats.mat`, pairs (pairs, 2) counted from 0."""
+    """Write `pairwise_stats.mat`.
+
+    Args:
+        path: of the file.
+        pairs: (pairs, 2) counted from 0.
+        means_px: (pairs, 2).
+        deviations_px: (pairs, 2).
+        joints: names, so that statistics of other joints can be told; the authors' have none.
+    """
     from scipy.io import savemat
 
-    savemat(path, {"graph": pairs, "means": means_px, "std_devs": deviations_px})
+    names = {"joints": np.array(joints, object)} if joints else {}
+    savemat(path, {"graph": pairs, "means": means_px, "std_devs": deviations_px, **names})
+
+
+def read_joint_names(path: str | Path) -> tuple[str, ...]:
+    """The joints that a statistics file of ours names; none in the authors'.
+
+    Args:
+        path: as `read_pairwise_statistics`.
+    """
+    names = _read_statistics(Path(path)).get("joints", np.zeros(0))
+    return tuple(str(np.ravel(name)[0]) for name in np.ravel(names))
 
 
 def read_logistic_models(

@@ -130,7 +130,8 @@ def encode_coordinates(
         view_scale: (batch,) the augmentation factor on the box.
         input_hw: height and width of the view in pixels.
         volume_dhw: depth, height and width of a volume in cells.
-        box_depth_mm: of the box that the volume stands for.
+        box_depth_mm: of the box that the volume stands for; another unit will do if depths have
+            it, too.
         outside_depth: a joint whose known depth lies outside the box counts for nothing (`drop`,
             x and y included) or like any other (`keep`).
 

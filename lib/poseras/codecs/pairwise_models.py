@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 
 from .pairwise import list_pairs
 
-#: Detections of one joint are one person's with probability 1/2 at 7.5 / 0.2 = 37.5 px.
-SAME_JOINT_SLOPE, SAME_JOINT_OFFSET = 0.2, 7.5
+#: Detections of one joint are one person's with probability 1/2 at this distance, and with
+#: sigmoid(7.5) at none.
+SAME_JOINT_PX, SAME_JOINT_LOGIT = 37.5, 7.5
 #: Probabilities are kept this far from 0 and 1 before the logarithm.
 PROBABILITY_MARGIN = 1e-7
 #: Weight of the errors against the squared weights; liblinear's -c of the authors.
@@ -207,6 +208,7 @@ def link_detections(
     models: LogisticModels | None,
     joint_count: int,
     sparse_graph: Collection[tuple[int, int]] = (),
+    same_joint_px: float = SAME_JOINT_PX,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The pairs of detections that are compared, and how probably each is one person's.
 
@@ -215,6 +217,7 @@ def link_detections(
         models: None for one joint alone.
         joint_count: of the skeleton.
         sparse_graph: pairs of joints a < b that are compared; none compares all.
+        same_joint_px: at which two detections of one joint are as probably one person's as not.
 
     Returns:
         (edges, 2) int64 rows of detections and (edges,) float64. Joints are in rising order, the
@@ -233,7 +236,8 @@ def link_detections(
                 continue
             if a == b:
                 first, second = (rows_of[a][i] for i in np.triu_indices(len(rows_of[a]), 1))
-                found = _same_joint_probabilities(detections.points_px[[first, second]])
+                points = detections.points_px[[first, second]]
+                found = _same_joint_probabilities(points, same_joint_px)
             elif models is None:
                 raise ValueError(f"The joints {a} and {b} need a logistic model.")
             else:
@@ -246,10 +250,10 @@ def link_detections(
     return np.concatenate(edges), np.concatenate(probabilities)
 
 
-def _same_joint_probabilities(points_px: np.ndarray) -> np.ndarray:
+def _same_joint_probabilities(points_px: np.ndarray, same_joint_px: float) -> np.ndarray:
     """(pairs,) from points (2, pairs, 2)."""
     distance = np.linalg.norm(points_px[0] - points_px[1], axis=1)
-    return _sigmoid(SAME_JOINT_OFFSET - SAME_JOINT_SLOPE * distance)
+    return _sigmoid(SAME_JOINT_LOGIT * (1 - distance / same_joint_px))
 
 
 def probability_cost(probabilities: ArrayLike) -> np.ndarray:

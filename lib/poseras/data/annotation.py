@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..skeleton import Skeleton, reindex_joints, take_joints
+from ..skeleton import Skeleton, derive_keypoints, reindex_joints, take_joints
 from ..structures import ImageTable
 from .coco_format import (
     BadSamples,
@@ -31,7 +31,7 @@ from .coco_format import (
     gather_lists,
     pause_collector,
 )
-from .dataset import Dataset
+from .dataset import MAT_SUFFIX, Dataset
 from .image_table import find_images, join_images, mark_doubled, tabulate_images
 
 logger = logging.getLogger("poseras")
@@ -121,12 +121,18 @@ def read_split(
         FileNotFoundError, ValueError: as `read_coco`; no such split.
     """
     files = dataset.split(split)
+    path = Path(annotations or files.annotations)
+    if path.suffix == MAT_SUFFIX:
+        from .mat_annotations import read_mat_people
+
+        return read_mat_people(path, files.images, skeleton or dataset.skeleton)
     return read_coco(
-        annotations or files.annotations,
+        path,
         files.images,
         skeleton or dataset.skeleton,
         keypoint_sets=tuple(dataset.skeletons.values()),
         aliases=dataset.aliases,
+        derived=dataset.derived,
         on_bad_sample=on_bad_sample,
         segmentations=segmentations,
     )
@@ -139,6 +145,7 @@ def read_coco(
     *,
     keypoint_sets: Sequence[Skeleton] = (),
     aliases: Mapping[str, str] | None = None,
+    derived: Mapping[str, Sequence[str]] | None = None,
     on_bad_sample: OnBadSample = "stop",
     segmentations: bool = False,
 ) -> AnnotationTable:
@@ -153,6 +160,7 @@ def read_coco(
         keypoint_sets: of the file's dataset, whose names its categories may use and of which
             one orders the keypoints of a file that names none; the skeleton by default.
         aliases: spelling of the file -> canonical keypoint name.
+        derived: joints of the skeleton that the file lacks -> those whose middle they are.
         on_bad_sample: `stop` at a bad entry, or `skip` it, count it and list it.
         segmentations: keep them, too.
 
@@ -173,7 +181,8 @@ def read_coco(
             segmentations=segmentations,
         )
     bad.log()
-    return _reindex(replace(table, skipped=tuple(bad.lines)), names)
+    keypoints, names = derive_keypoints(table.keypoints, names, derived or {})
+    return _reindex(replace(table, keypoints=keypoints, skipped=tuple(bad.lines)), names)
 
 
 def _read_table(

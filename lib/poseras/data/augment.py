@@ -37,7 +37,7 @@ _HALF_MARGIN = 1.5
 _OCCLUSION_AREA = (0.02, 0.2)
 _OCCLUSION_ASPECT = (0.3, 3.3)
 
-_UNIFORMS = 20
+_UNIFORMS = 32
 _MASK = np.uint64(0xFFFFFFFF)
 _WORD = np.uint64(32)
 
@@ -56,6 +56,10 @@ class Draws:
         u_occlusion: (samples,) uniform, whether a rectangle is pasted.
         u_rectangle: (samples, 5) uniform: area, aspect, x, y, noise or one colour.
         paint_keys: (samples,) uint64, key of the generator that paints the rectangle.
+        u_shift: (samples, 3) uniform: whether the box is moved, and how far in x and y.
+        u_grey: (samples,) uniform, whether colours are taken away.
+        u_tint: (samples, 6) uniform: whether hue, saturation and value move, and how far.
+        u_blur: (samples, 2) uniform: whether the view is blurred, and how much.
     """
 
     n_scale: np.ndarray
@@ -67,6 +71,10 @@ class Draws:
     u_occlusion: np.ndarray
     u_rectangle: np.ndarray
     paint_keys: np.ndarray
+    u_shift: np.ndarray
+    u_grey: np.ndarray
+    u_tint: np.ndarray
+    u_blur: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -106,11 +114,15 @@ def draw(seed: int, passes: np.ndarray, indices: np.ndarray) -> Draws:
         u_occlusion=uniform[:, 11],
         u_rectangle=uniform[:, 12:17],
         paint_keys=words[:, 17] << _WORD | words[:, 18],
+        u_shift=uniform[:, 19:22],
+        u_grey=uniform[:, 22],
+        u_tint=uniform[:, 23:29],
+        u_blur=uniform[:, 29:31],
     )
 
 
 def draw_words(seed: int, passes: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """(samples, 20) uint64, each below 2^32: random words that are a function of the arguments."""
+    """(samples, 32) uint64, each below 2^32: random words that are a function of the arguments."""
     block = np.arange(_UNIFORMS // 4, dtype=np.uint64)[None, :]
     index = np.asarray(indices, np.uint64)[:, None]
     number = np.asarray(passes, np.uint64)[:, None]
@@ -211,6 +223,8 @@ def disturb(
     boxes = placement.boxes_xywh
     if laws.half_body_probability > 0 and upper_body is not None:
         boxes = _halve_boxes(boxes, keypoints, draws.u_half_body, laws, upper_body)
+    if laws.shift_probability > 0:
+        boxes = _shift_boxes(boxes, draws.u_shift, laws)
     scale = np.clip(1 + laws.scale_std * draws.n_scale, 1 - laws.scale_std, 1 + laws.scale_std)
     limit = 2 * laws.rotation_std_deg
     angle = np.clip(laws.rotation_std_deg * draws.n_rotation, -limit, limit)
@@ -226,6 +240,13 @@ def _scale_boxes(boxes: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Boxes with both sides multiplied, around their centres."""
     centre, size = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:] * scale[:, None]
     return np.concatenate([centre - size / 2, size], axis=1)
+
+
+def _shift_boxes(boxes: np.ndarray, uniform: np.ndarray, laws: Augmentation) -> np.ndarray:
+    """Boxes moved along both axes, as a detector that is a little wrong would place them."""
+    moves = laws.shift_factor * (2 * uniform[:, 1:] - 1) * boxes[:, 2:]
+    moves = np.where(uniform[:, :1] < laws.shift_probability, moves, 0.0)
+    return np.concatenate([boxes[:, :2] + moves, boxes[:, 2:]], axis=1)
 
 
 def _halve_boxes(

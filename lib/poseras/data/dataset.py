@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,9 +19,13 @@ import yaml
 from ..skeleton import Skeleton
 
 #: Protocols by which results on a dataset are scored, and in whose form they are written.
-Evaluation = Literal["coco", "crowdpose", "mpii", "posetrack", "human36m", "none"]
+Evaluation = Literal[
+    "coco", "crowdpose", "mpii", "posetrack", "human36m", "ai_challenger", "pck", "none"
+]
+#: Ending of pose-tensorflow's annotation files.
+MAT_SUFFIX = ".mat"
 #: Those that compare poses by OKS, if only to suppress doubles.
-_NEEDS_SIGMAS = ("coco", "crowdpose", "posetrack")
+_NEEDS_SIGMAS = ("coco", "crowdpose", "posetrack", "ai_challenger")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Dataset:
         aliases: a spelling of the dataset's files -> the canonical keypoint name.
         splits: files by name of the split.
         evaluation: protocol of the scores.
+        derived: joints that the files lack -> those of theirs, or derived before, whose middle
+            they are; read only for a network that has them.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Dataset:
     aliases: Mapping[str, str]
     splits: Mapping[str, Split]
     evaluation: Evaluation
+    derived: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -92,6 +99,37 @@ class Dataset:
         return self.splits[name]
 
 
+def replace_files(
+    dataset: Dataset,
+    split: str,
+    annotations: str | Path | None = None,
+    images: str | Path | None = None,
+    evaluation: Evaluation | None = None,
+) -> Dataset:
+    """A dataset whose split has other files.
+
+    Args:
+        dataset: as `load_dataset` gives it.
+        split: which one.
+        annotations: in COCO format, or a `.mat` file; None or "" for the split's own.
+        images: folder of the pictures; None or "" for the split's own, and for that of a `.mat`
+            file.
+        evaluation: protocol of the scores; None for the dataset's own.
+
+    Raises:
+        ValueError: the dataset has no such split.
+    """
+    files = dataset.split(split)
+    folder = Path(images) if images else files.images
+    if annotations:
+        path = Path(annotations)
+        if path.suffix == MAT_SUFFIX and not images:
+            folder = path.parent
+        files = replace(files, annotations=path, more_annotations=())
+    splits = {**dataset.splits, split: replace(files, images=folder)}
+    return replace(dataset, splits=splits, evaluation=evaluation or dataset.evaluation)
+
+
 Point = str | int
 Colour = tuple[int, int, int]
 Side = Literal["left", "right", "centre"]
@@ -117,6 +155,7 @@ class _DatasetFile(msgspec.Struct):
     splits: dict[str, _Split]
     aliases: dict[str, str] = {}
     evaluation: Evaluation = "none"
+    derived: dict[str, Annotated[list[str], msgspec.Meta(min_length=1)]] = {}
 
 
 def list_datasets(root: str | Path) -> list[str]:
@@ -155,6 +194,7 @@ def load_dataset(root: str | Path, name: str) -> Dataset:
         aliases=content.aliases,
         splits={key: _resolve_split(root, split) for key, split in content.splits.items()},
         evaluation=content.evaluation,
+        derived=content.derived,
     )
     _check_dataset(dataset, path)
     return dataset
@@ -279,6 +319,11 @@ def _check_dataset(dataset: Dataset, path: Path) -> None:
         if name not in known:
             nearest = _name_nearest(name, list(known))
             raise ValueError(f"{path} gives {alias} as alias of the unknown {name}.{nearest}")
+    for joint, sources in dataset.derived.items():
+        if strange := [source for source in sources if source not in known]:
+            nearest = _name_nearest(strange[0], list(known))
+            raise ValueError(f"{path} derives {joint} from the unknown {strange[0]}.{nearest}")
+        known[joint] = None
     for skeleton in dataset.skeletons.values():
         if dataset.evaluation in _NEEDS_SIGMAS and not skeleton.oks_sigmas:
             raise ValueError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..skeleton import Skeleton
 from ..structures import PersonRecords
 from .annotation import AnnotationTable, join_tables, read_split
 from .coco_format import OnBadSample
-from .dataset import Dataset, load_dataset
+from .dataset import MAT_SUFFIX, Dataset, Evaluation, load_dataset, replace_files
 from .persons import (
     BoxClipping,
     annotated_persons,
@@ -26,6 +26,8 @@ from .space import attach_space
 
 logger = logging.getLogger("poseras")
 
+GtPeople = Literal["all", "labelled"]
+
 
 @dataclass(frozen=True)
 class EvaluationFiles:
@@ -39,6 +41,7 @@ class EvaluationFiles:
         detections: person boxes, None where annotated boxes are tested.
         sequences: folder of PoseTrack's original files, None for other protocols.
         more_annotations: files of the same kind after the first one.
+        gt_people: of annotated boxes, whose are tested; see `load_evaluation_set`.
     """
 
     dataset: Dataset
@@ -48,6 +51,7 @@ class EvaluationFiles:
     detections: Path | None
     sequences: Path | None = None
     more_annotations: tuple[Path, ...] = ()
+    gt_people: GtPeople = "all"
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,12 @@ def find_evaluation_files(
     detections: str = "",
     *,
     use_gt_box: bool = False,
+    gt_people: GtPeople = "all",
+    images: str = "",
 ) -> EvaluationFiles:
     """Which files a test will read; they are there.
+
+    People of a `.mat` file are scored by PCK, as in the original.
 
     Args:
         root: of the project, where relative paths start.
@@ -87,22 +95,28 @@ def find_evaluation_files(
         annotations: a file in the place of the split's own.
         detections: a file in the place of the split's own.
         use_gt_box: test on annotated boxes, no detections are read.
+        gt_people: whose annotated boxes: `all`, or without crowds and the `labelled` alone.
+        images: a folder in the place of the split's own.
 
     Raises:
         FileNotFoundError: a file is missing; the line says how to get it.
         ValueError: no such dataset or split, or one without detections.
     """
+    named = [root / Path(path).expanduser() if path else None for path in (annotations, images)]
+    scored_by: Evaluation | None = "pck" if annotations.endswith(MAT_SUFFIX) else None
     dataset = load_dataset(root, dataset_name)
+    dataset = replace_files(dataset, split, named[0], named[1], scored_by)
     usual = dataset.split(split)
     boxes = root / Path(detections).expanduser() if detections else usual.detections
     files = EvaluationFiles(
         dataset=dataset,
         split=split,
-        annotations=root / Path(annotations).expanduser() if annotations else usual.annotations,
+        annotations=usual.annotations,
         images=usual.images,
         detections=None if use_gt_box else boxes,
         sequences=usual.sequences if dataset.evaluation == "posetrack" else None,
-        more_annotations=() if annotations else usual.more_annotations,
+        more_annotations=usual.more_annotations,
+        gt_people=gt_people,
     )
     if not files.annotations.is_file():
         raise FileNotFoundError(
@@ -144,13 +158,15 @@ def load_evaluation_set(
     """Read the people of a test.
 
     Annotated boxes of the train split are filtered and clipped as in training; those of other
-    splits are taken as they are, crowds and people without keypoints included, as published.
+    splits are taken as they are, crowds and people without keypoints included, as
+    TF-SimpleHumanPose does. With `files.gt_people` of `labelled` every split is treated as the
+    train split, as Microsoft's code does, whose crowds and people without keypoints are no one.
 
     Args:
         files: as `find_evaluation_files` gives them.
         skeleton: of the network.
         detection_threshold: boxes count whose score is above it.
-        box_clipping: of annotated boxes of the train split.
+        box_clipping: of annotated boxes that are filtered.
         on_bad_sample: `stop` at a bad entry of a file, or `skip` it and list it.
         root_box_mm: height and width of the box around the root that a network in 3D looks at;
             joints in space and cameras of annotated people are then read, too.
@@ -180,11 +196,11 @@ def load_evaluation_set(
         origin["sequences"] = files.sequences
     if files.detections is None:
         records = annotated_persons(table)
-        if files.split == "train":
+        if files.split == "train" or files.gt_people == "labelled":
             skip = files.dataset.skip_unlabelled
             people = training_persons(table, box_clipping=box_clipping, skip_unlabelled=skip)
             records = sort_by_image(people)
-            origin["box_clipping"] = box_clipping
+            origin |= {"box_clipping": box_clipping, "gt_people": "labelled"}
         return EvaluationSet(table, records, files, {**origin, "boxes": "annotated"}, sequences)
     records = detected_persons(
         table, files.detections, score_threshold=detection_threshold, on_bad_sample=on_bad_sample

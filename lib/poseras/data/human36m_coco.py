@@ -2,7 +2,8 @@
 
 Beside COCO's own fields an image has `camera` {R, T, f, c, k, p}, world to camera in mm, and an
 annotation `joints_camera_mm` (18 of [x, y, z]), `subject`, `action`, `subaction`, `camera_id` and
-`frame`, from 1. The box is the picture of 2 m x 2 m around the pelvis, cut at the border.
+`frame`, from 1. The box is the picture of 2 m x 2 m around the pelvis or, on request, that around
+all joints, as a detector would give it; both are cut at the border.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ..geometry import root_boxes
+from ..geometry import enclose_points, root_boxes
 from .conversion import Conversion, Report
 from .human36m_sequences import (
     CAMERA_IDS,
@@ -26,6 +27,8 @@ from .human36m_sequences import (
 )
 from .image_size import read_size_hw
 
+#: What the boxes of people hold.
+BoxKind = Literal["root", "joints"]
 #: Height and width of the published box in mm.
 BOX_MM = (2000.0, 2000.0)
 #: Digits behind the point: a tenth of a micrometre, a thousandth of a pixel.
@@ -58,6 +61,7 @@ def convert_subject(
     *,
     actions: Sequence[int] = (),
     allow_missing: bool = False,
+    boxes: BoxKind = "root",
     report: Report | None = None,
 ) -> Conversion:
     """The frames of one subject in COCO format.
@@ -68,6 +72,7 @@ def convert_subject(
         stride: every so many frames of each sequence, the first included.
         actions: numbers of actions; none means all.
         allow_missing: leave out sequences and frames that are not there, and count them.
+        boxes: `root`, 2 m x 2 m around the pelvis, or `joints`, all joints closely.
         report: called with the folder of each sequence when it is done.
 
     Returns:
@@ -85,7 +90,9 @@ def convert_subject(
             missing["missing sequences"] += 1
         else:
             sequence = read_sequence(root, name, stride)
-            missing["missing frames"] += _add_sequence(content, root, sequence, allow_missing)
+            missing["missing frames"] += _add_sequence(
+                content, root, sequence, allow_missing, boxes
+            )
         if report:
             report(name.folder)
     return Conversion(
@@ -98,11 +105,13 @@ def convert_subject(
     )
 
 
-def _add_sequence(content: _Content, root: Path, sequence: Sequence3D, allow_missing: bool) -> int:
+def _add_sequence(
+    content: _Content, root: Path, sequence: Sequence3D, allow_missing: bool, kind: BoxKind
+) -> int:
     """Add the frames of a sequence; how many are missing."""
     name, missing = sequence.name, 0
     record, size_hw = camera_record(sequence), sequence.size_hw
-    keypoints, boxes = sequence.keypoints_px, sequence_boxes(sequence)
+    keypoints, boxes = sequence.keypoints_px, sequence_boxes(sequence, kind)
     for row, frame in enumerate(sequence.frames.tolist()):
         path = root / name.frame_file(frame)
         if not path.is_file():
@@ -129,8 +138,11 @@ def _add_sequence(content: _Content, root: Path, sequence: Sequence3D, allow_mis
     return missing
 
 
-def sequence_boxes(sequence: Sequence3D) -> np.ndarray:
-    """(frames, 4) left, top, width, height of the published box around each pelvis, uncut."""
+def sequence_boxes(sequence: Sequence3D, kind: BoxKind = "root") -> np.ndarray:
+    """(frames, 4) left, top, width, height of the box around each pelvis or person, uncut."""
+    if kind == "joints":
+        points = sequence.keypoints_px
+        return enclose_points(points, np.ones(points.shape[:-1], bool))
     return root_boxes(sequence.joints_camera_mm[:, 0], sequence.camera, BOX_MM)
 
 

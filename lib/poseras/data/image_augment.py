@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..picture_augmentation import PictureAugmentation
+from ..structures import OutsideJoints
 from .augment import draw_words
+from .colours import tint, turn_grey
 
 # Hue (of 180), saturation and value move by up to this.
 _TINT = (10, 40, 30)
-_HUES = 180
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,7 @@ def keypoints_in_picture_view(
     matrix: np.ndarray,
     view_hw: tuple[int, int],
     flip_permutation: np.ndarray | None,
+    outside: OutsideJoints = "drop",
 ) -> np.ndarray:
     """Keypoints where a view shows them.
 
@@ -184,16 +185,17 @@ def keypoints_in_picture_view(
         matrix: (2, 3), picture to view.
         view_hw: height and width of the view.
         flip_permutation: (joints,) where the view is mirrored, else None.
+        outside: whether joints outside keep their visibility.
 
     Returns:
-        (people, joints, 3) float32; who lies outside has visibility 0. Kept: so has who lies in
-        row or column 0, while the far border belongs to the view.
+        (people, joints, 3) float32; under `drop` who lies outside has visibility 0. Kept: so has
+        who lies in row or column 0, while the far border belongs to the view.
     """
     if flip_permutation is not None:
         keypoints = keypoints[:, flip_permutation]
     shown = keypoints[..., :2].astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
     inside = (shown > 0).all(axis=-1) & (shown <= np.array(view_hw[::-1])).all(axis=-1)
-    visibility = np.where(inside, keypoints[..., 2], 0)
+    visibility = np.where(inside | (outside == "keep"), keypoints[..., 2], 0)
     return np.concatenate([shown, visibility[..., None]], axis=-1).astype(np.float32)
 
 
@@ -210,25 +212,3 @@ def change_colours(
         ]
         image = tint(image, *moves)
     return image
-
-
-def turn_grey(image: np.ndarray) -> np.ndarray:
-    """Three equal channels of luma, by Pillow's whole-number weights of ITU-R 601."""
-    red, green, blue = (image[..., channel].astype(np.uint32) for channel in range(3))
-    luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return np.repeat(luma.astype(np.uint8)[..., None], 3, axis=-1)
-
-
-def tint(image: np.ndarray, hue: int, saturation: int, value: int) -> np.ndarray:
-    """Move the colours of a picture.
-
-    Args:
-        image: (height, width, 3) uint8 RGB.
-        hue: added to hues of 0..179. Kept: they end there and do not wrap around.
-        saturation: added, 0..255.
-        value: added, 0..255.
-    """
-    planes = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.int16)
-    planes += np.array([hue, saturation, value], np.int16)
-    planes = np.clip(planes, 0, [_HUES - 1, 255, 255]).astype(np.uint8)
-    return cv2.cvtColor(planes, cv2.COLOR_HSV2RGB)

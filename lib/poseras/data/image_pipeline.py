@@ -10,10 +10,11 @@ import tensorflow as tf
 from ..picture_augmentation import PictureAugmentation
 from ..structures import ImageRecords, View
 from .coco_format import OnBadSample
-from .image_samples import LEARNED_KEYS, TESTED_KEYS, Batch, ImageSource
+from .image_samples import LEARNED_KEYS, RESIZED_KEYS, TESTED_KEYS, Batch, ImageSource
 from .image_view import check_image_view, has_one_size
 from .order import Order, check_batch_fits, training_positions
 from .pipeline import make_training_batch, pad_batch, run_batches
+from .resized_samples import BucketOrder
 from .sample_log import SampleLog
 
 
@@ -92,7 +93,8 @@ def build_image_training_batches(
     Args:
         records: the pictures.
         flip_permutation: (joints,) as `Skeleton.flip_permutation`.
-        view: gives the size of a batch's pictures, interpolation, border and the laws of change.
+        view: gives the size of a batch's pictures (but where each has its own, see
+            `PictureAugmentation.form`), interpolation, border and the laws of change.
         batch_size: pictures per device and step.
         devices: of the whole run.
         first_device: the first of those whose batches are made here.
@@ -118,7 +120,7 @@ def build_image_training_batches(
     check_batch_fits(len(records), batch_size, devices)
     local = devices - first_device if local_devices is None else local_devices
     log = log or SampleLog()
-    order = Order(len(records), seed)
+    order = _choose_order(records, view, batch_size * devices, seed)
     source = ImageSource(records, view, flip_permutation)
 
     def make_batch(number: int) -> Batch:
@@ -138,6 +140,14 @@ def build_image_training_batches(
     return run_batches(numbers, make_batch, shapes, workers=workers, log=log)
 
 
+def _choose_order(records: ImageRecords, view: View, batch: int, seed: int) -> Order:
+    """The order of the pictures; in batches of differing sizes those of alike sizes meet."""
+    if view.picture_augmentation.form == "crop" or batch == 1:
+        return Order(len(records), seed)
+    sizes = records.images.sizes_hw[records.image_index]
+    return BucketOrder(len(records), seed, sizes, batch)
+
+
 def _check_unchanged(view: View) -> None:
     """Refuse tested views of other sizes than that of a batch: without changes they are learned."""
     if not has_one_size(view) or view.size_hw != (view.length, view.length):
@@ -150,14 +160,18 @@ def _check_unchanged(view: View) -> None:
 
 def learned_shapes(
     records: ImageRecords, view: View, batch_size: int
-) -> dict[str, tuple[int, ...]]:
-    """Shape of each array of a training batch."""
+) -> dict[str, tuple[int | None, ...]]:
+    """Shape of each array of a training batch; None for a side that differs."""
     people, joints = records.most_people, records.people.keypoints.shape[1]
-    trailing: dict[str, tuple[int, ...]] = {
-        "image": (*view.size_hw, 3),
+    resizes = view.picture_augmentation.form == "resize"
+    sides = (None, None) if resizes else view.size_hw
+    trailing: dict[str, tuple[int | None, ...]] = {
+        "image": (*sides, 3),
         "keypoints": (people, joints, 3),
         "boxes_xywh": (people, 4),
-        "ignore_mask": view.size_hw,
+        "ignore_mask": sides,
         "image_to_network": (2, 3),
+        "shown_hw": (2,),
     }
-    return {key: (batch_size, *trailing.get(key, ())) for key in LEARNED_KEYS}
+    keys = RESIZED_KEYS if resizes else LEARNED_KEYS
+    return {key: (batch_size, *trailing.get(key, ())) for key in keys}

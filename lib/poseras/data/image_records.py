@@ -6,6 +6,7 @@ Source: the OffsetGuided code of SimplePose V2.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -62,6 +63,22 @@ def training_pictures(
         len(records.people),
     )
     return ImageRecords(records.people, records.image_index, records.first_person, regions)
+
+
+def require_pictures(table: AnnotationTable) -> None:
+    """Refuse annotations whose pictures are somewhere else, before the first step needs one.
+
+    Raises:
+        FileNotFoundError: neither the first nor the middle nor the last picture is there.
+    """
+    paths = [Path(path) for path in table.images.paths]
+    looked_at = [paths[len(paths) * part // 2] for part in (0, 1)] + paths[-1:] if paths else []
+    if looked_at and not any(path.is_file() for path in looked_at):
+        raise FileNotFoundError(
+            f"The pictures of {table.source} are not in {looked_at[0].parent}; it lists "
+            f"{looked_at[0].name}. Annotations and pictures must be of the same release and phase "
+            "(train, validation, test): name the others, or link the pictures."
+        )
 
 
 def all_pictures(table: AnnotationTable) -> ImageRecords:

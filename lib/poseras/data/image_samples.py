@@ -19,12 +19,22 @@ from .ignored_regions import rasterise_regions
 from .image_view import place_picture, view_picture
 from .images import read_image
 from .person_samples import Batch, SampleError
+from .resized_samples import limit_scale, resize_and_mirror, resize_matrix, stack_resized
 
 #: Keys of a sample in testing, and of one to learn from.
 TESTED_KEYS = ("image", "image_to_network", "index", "image_id")
 LEARNED_KEYS = (*TESTED_KEYS, "keypoints", "boxes_xywh", "ignore_mask")
+#: And of one to learn from in a size of its own.
+RESIZED_KEYS = (*LEARNED_KEYS, "shown_hw")
+#: Height and width of what stands for a picture where not one of a batch could be read.
+_BLANK_HW = (32, 32)
 
-_FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+#: A warped view has no antialiased interpolation.
+_FLAGS = {
+    "linear": cv2.INTER_LINEAR,
+    "pillow_linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,11 @@ class ImageSource:
     flip_permutation: np.ndarray | None = None
     pictures: Sequence[np.ndarray] | None = None
 
+    @property
+    def resizes(self) -> bool:
+        """Whether every picture is learned in a size of its own."""
+        return self.view.picture_augmentation.form == "resize"
+
     def draw(self, seed: int, passes: np.ndarray, rows: np.ndarray) -> image_augment.PictureDraws:
         """The random numbers of the samples of some rows."""
         return image_augment.draw_pictures(seed, passes, rows)
@@ -58,8 +73,8 @@ class ImageSource:
                 undisturbed views to test on. They must all have one size.
 
         Returns:
-            batch: `LEARNED_KEYS` or `TESTED_KEYS`, batch axis first. A sample that could not be
-                made has image 0.
+            batch: `LEARNED_KEYS`, `RESIZED_KEYS` or `TESTED_KEYS`, batch axis first. A sample that
+                could not be made has image 0.
             errors: by slot of the batch.
         """
         samples: dict[int, Batch] = {}
@@ -93,14 +108,22 @@ class ImageSource:
     ) -> Batch:
         first, last = self.records.first_person[row : row + 2]
         keypoints = self.records.people.keypoints[first:last]
-        if self.view.picture_augmentation == PictureAugmentation():
+        if self.resizes:
+            image, matrix, mirrored = self._resize(pixels, draws, slot)
+            ignored = self._resize_ignored(row, pixels.shape[:2], matrix)
+        elif self.view.picture_augmentation == PictureAugmentation():
             placement = place_picture(pixels.shape[:2], self.view)
             image, matrix = view_picture(pixels, placement, self.view), placement.matrix
-            mirrored = False
+            mirrored, ignored = False, self._warp_ignored(row, pixels.shape[:2], matrix)
         else:
             image, keypoints, matrix, mirrored = self._change(pixels, keypoints, draws, slot)
+            ignored = self._warp_ignored(row, pixels.shape[:2], matrix)
         shown = image_augment.keypoints_in_picture_view(
-            keypoints, matrix, self.view.size_hw, self.flip_permutation if mirrored else None
+            keypoints,
+            matrix,
+            image.shape[:2],
+            self.flip_permutation if mirrored else None,
+            self.view.outside_joints,
         )
         padded = np.zeros((self.records.most_people, *shown.shape[1:]), np.float32)
         boxes = np.zeros((self.records.most_people, 4), np.float32)
@@ -110,7 +133,7 @@ class ImageSource:
             "image": image,
             "keypoints": padded,
             "boxes_xywh": boxes,
-            "ignore_mask": self._warp_ignored(row, pixels.shape[:2], matrix),
+            "ignore_mask": ignored,
             "image_to_network": matrix.astype(np.float32),
         }
 
@@ -134,6 +157,23 @@ class ImageSource:
         image = image_augment.change_colours(image, draws, slot, laws)
         return image, keypoints, matrix, change.mirrored
 
+    def _resize(
+        self, pixels: np.ndarray, draws: image_augment.PictureDraws, slot: int
+    ) -> tuple[np.ndarray, np.ndarray, bool]:
+        """A view of the picture's own size as laws and draws say: image, affine, mirrored."""
+        laws, size_hw = self.view.picture_augmentation, pixels.shape[:2]
+        change = image_augment.choose_change(draws, slot, laws)
+        scale = limit_scale(change.scale_xy[0], size_hw, laws)
+        image = resize_and_mirror(pixels, scale, change.mirrored)
+        return image, resize_matrix(scale, change.mirrored, size_hw[1], laws), change.mirrored
+
+    def _resize_ignored(self, row: int, size_hw: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
+        """(height, width) bool of the resized view."""
+        regions = self.records.ignored_regions[row] if self.records.ignored_regions else b""
+        ignored = rasterise_regions(regions, size_hw) if regions else np.zeros(size_hw, bool)
+        learned = np.where(ignored, 0, 255).astype(np.uint8)
+        return resize_and_mirror(learned, matrix[1, 1], matrix[0, 0] < 0) < 128
+
     def _warp_ignored(self, row: int, size_hw: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
         """(height, width) bool of the view; what lies beside the picture is learned."""
         regions = self.records.ignored_regions[row] if self.records.ignored_regions else b""
@@ -147,7 +187,11 @@ class ImageSource:
         usual = next(iter(samples.values()), None) or self._blank(learned)
         blank = {key: np.zeros_like(values) for key, values in usual.items()}
         made = [samples.get(slot, blank) for slot in range(len(rows))]
-        batch: Batch = {key: np.stack([sample[key] for sample in made]) for key in blank}
+        batch: Batch
+        if learned and self.resizes:
+            batch = stack_resized(made, self.view)
+        else:
+            batch = {key: np.stack([sample[key] for sample in made]) for key in blank}
         batch["index"] = np.asarray(rows, np.int64)
         batch["image_id"] = self.records.image_ids[rows].astype(np.int64)
         return batch
@@ -155,6 +199,8 @@ class ImageSource:
     def _blank(self, learned: bool) -> Batch:
         """What a sample holds where not one of a batch could be made."""
         height, width = self.view.size_hw if learned else (self.view.length, self.view.length)
+        if learned and self.resizes:
+            height, width = _BLANK_HW
         joints, people = self.records.people.keypoints.shape[1], self.records.most_people
         blank: Batch = {
             "image": np.zeros((height, width, 3), np.uint8),

@@ -46,11 +46,16 @@ def tabulate_images(entries: Sequence[ImageEntry], folder: Path, bad: BadSamples
     prefix = f"{folder.absolute()}/"
     return ImageTable(
         ids=ids,
-        paths=tuple([prefix + entry.file_name for entry in entries]),
+        paths=tuple([prefix + entry.file_name + _missing_ending(entry) for entry in entries]),
         sizes_hw=np.stack(
             [gather(entries, side, np.int32) for side in ("height", "width")], axis=1
         ),
     )
+
+
+def _missing_ending(entry: ImageEntry) -> str:
+    """AI Challenger's converter of pose-tensorflow's fork leaves it out; the fork adds this one."""
+    return "" if "." in entry.file_name.rpartition("/")[2] else ".jpg"
 
 
 def _find_leaving(entries: Sequence[ImageEntry]) -> np.ndarray:

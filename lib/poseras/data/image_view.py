@@ -1,7 +1,8 @@
 """Whole pictures as network input: resized by a rule and padded.
 
 The one convention a reader must know: pictures are resized with half-pixel alignment, coordinates
-by (new size - 1) / (old size - 1). Kept: SimplePose V2's published AP depends on it.
+by (new size - 1) / (old size - 1). Kept: SimplePose V2's published AP depends on it. Under
+`pillow_linear` coordinates are multiplied by the factor, as in pose-tensorflow.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import cv2
 import numpy as np
 
 from ..structures import View
+from .pillow_resize import resize_like_pillow
 
 IMAGE_RULES = ("long_edge", "fixed_height", "scale", "whole")
 _INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+#: The antialiased interpolation, whose coordinates are those of the picture times the factor.
+_PILLOW = "pillow_linear"
 #: Pixels of a view; one feature map of a usual network then fills some GiB.
 MAX_PIXELS = 2**24
 
@@ -48,10 +52,10 @@ def check_image_view(view: View) -> None:
             f"view.rule of image samples must be one of {', '.join(IMAGE_RULES)}. Received "
             f"{view.rule}; the system's SAMPLE says which samples it takes."
         )
-    if view.interpolation not in _INTERPOLATIONS:
+    if view.interpolation == _PILLOW and view.rule not in ("scale", "whole"):
         raise ValueError(
-            f"view.interpolation of image samples must be {' or '.join(_INTERPOLATIONS)}. "
-            f"Received {view.interpolation}."
+            f"view.interpolation={_PILLOW} is for the rules scale and whole. Received {view.rule}; "
+            f"take {' or '.join(_INTERPOLATIONS)}."
         )
     if view.stride < 1 or view.length < 1 or view.factor <= 0:
         raise ValueError(
@@ -110,7 +114,10 @@ def place_picture(size_hw: tuple[int, int], view: View) -> PicturePlacement:
             "--set view.rule=long_edge bounds it."
         )
     matrix = np.zeros((2, 3))
-    matrix[0, 0], matrix[1, 1] = _stretch(resized[1], width), _stretch(resized[0], height)
+    if view.interpolation == _PILLOW:
+        matrix[0, 0] = matrix[1, 1] = view.factor if view.rule == "scale" else 1.0
+    else:
+        matrix[0, 0], matrix[1, 1] = _stretch(resized[1], width), _stretch(resized[0], height)
     matrix[:, 2] = left, top
     return PicturePlacement(resized, padded, (left, top), matrix)
 
@@ -141,7 +148,9 @@ def view_picture(pixels: np.ndarray, placement: PicturePlacement, view: View) ->
         (view height, view width, 3) uint8.
     """
     height, width = placement.resized_hw
-    if pixels.shape[:2] != placement.resized_hw:
+    if pixels.shape[:2] != placement.resized_hw and view.interpolation == _PILLOW:
+        pixels = resize_like_pillow(pixels, placement.resized_hw)
+    elif pixels.shape[:2] != placement.resized_hw:
         flags = _INTERPOLATIONS[view.interpolation]
         pixels = cv2.resize(pixels, (width, height), interpolation=flags)
     if placement.resized_hw == placement.view_hw:

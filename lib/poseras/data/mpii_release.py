@@ -41,6 +41,8 @@ class Release:
         details: (people, 7) float64, the corners x1, y1, x2, y2 of the head box, the scale (the
             person's height / 200 px) and x, y of the rough centre; NaN where the file has none,
             or nobody asked for them.
+        single_person: for each picture the numbers, counted from 1, of its people who stand apart
+            from the others; empty where the file has no such list, or nobody asked for it.
     """
 
     names: tuple[str, ...]
@@ -49,6 +51,7 @@ class Release:
     person_of_point: np.ndarray
     points: np.ndarray
     details: np.ndarray
+    single_person: tuple[tuple[int, ...], ...] = ()
 
     def list_pictures(self, split: Split) -> list[str]:
         """The names of the pictures of a split that have people; those without are not converted.
@@ -65,7 +68,7 @@ def read_release(path: str | Path, *, details: bool = False) -> Release:
 
     Args:
         path: of the .mat file.
-        details: also read head boxes, scales and centres.
+        details: also read head boxes, scales, centres and who stands apart.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -73,7 +76,8 @@ def read_release(path: str | Path, *, details: bool = False) -> Release:
     """
     path = Path(path)
     with pause_collector():  # it would visit the file's millions of small arrays, again and again
-        annolist, is_train = _find_lists(_load_release(path), path)
+        release = _load_release(path)
+        annolist, is_train = _find_lists(release, path)
         names = tuple([_read_name(image, row, path) for row, image in enumerate(annolist["image"])])
         rects = annolist["annorect"]
         people = [_list_people(rect, row, path) for row, rect in enumerate(rects)]
@@ -87,6 +91,7 @@ def read_release(path: str | Path, *, details: bool = False) -> Release:
             person_of_point=person_of_point,
             points=points,
             details=np.concatenate([_no_details(0), *described]),
+            single_person=_read_single_people(release) if details else (),
         )
 
 
@@ -138,6 +143,14 @@ def _find_lists(release: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray
             f"annolist. Received {is_train.size}; fetch MPII's release again."
         )
     return annolist.ravel(), is_train.ravel() == 1
+
+
+def _read_single_people(release: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    """The list of each picture, none at all where the file has none."""
+    if "single_person" not in _fields(release):
+        return ()
+    lists = release["single_person"][0, 0].ravel()
+    return tuple(tuple(int(number) for number in np.ravel(numbers)) for numbers in lists)
 
 
 def _read_name(image: Any, row: int, path: Path) -> str:

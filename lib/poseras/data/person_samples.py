@@ -13,6 +13,7 @@ import numpy as np
 
 from ..structures import PersonRecords, SpaceColumns, View
 from . import augment
+from .colours import change_colours
 from .occluders import paste_occluders
 from .warp import Picture, decode_window, find_windows, open_picture, warp_view
 
@@ -87,6 +88,7 @@ class PersonSource:
         gains = np.ones((len(rows), 3), np.float32)
         if draws is not None:
             gains = augment.colour_gains(draws, view.augmentation)
+            change_colours(images, draws, view.augmentation)
             occlude_images(images, draws, view.augmentation.occlusion_probability, self.occluders)
         shown = augment.keypoints_in_view(
             keypoints,

@@ -9,7 +9,7 @@ state: batch n of a run is a function of the seed, the records and n.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,16 +79,30 @@ def build_inference_batches(
 
 def view_pictures(
     pictures: Sequence[np.ndarray], records: PersonRecords, view: View, *, batch_size: int
-) -> tf.data.Dataset:
+) -> Iterator[Batch]:
     """Batches of people in pictures that are in memory, as `build_inference_batches` makes them.
+
+    They are made where they are asked for, as arrays and without tf.data, whose start takes longer
+    than the few views of a frame.
 
     Args:
         pictures: (height, width, 3) uint8 RGB arrays, one per row of `records.images`.
-        records: as `records_of_boxes` makes them.
+        records: as `records_of_boxes` makes them; none at all gives no batch.
         view: how they become network input.
-        batch_size: of every batch.
+        batch_size: of every batch, the last one filled up.
+
+    Raises:
+        ValueError: a view that person samples cannot make, a batch size below 1, or a box without
+            a size.
     """
-    return build_inference_batches(records, view, batch_size=batch_size, pictures=pictures)
+    check_person_view(view)
+    _check_boxes(records)
+    _check_choices(batch_size, 0, "stop")
+    source = PersonSource(records, view, np.arange(records.keypoints.shape[1]), pictures=pictures)
+    for start in range(0, len(records), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(records)))
+        batch, _ = source.make(rows, None)
+        yield pad_batch(batch, np.zeros(0, np.int64), batch_size)
 
 
 def records_of_boxes(
@@ -254,11 +268,8 @@ def make_training_batch(
         positions = positions.copy()
         positions[slots] = order.next_positions(positions[slots])
         passes, rows = order.rows(positions)
-        draws = source.draw(order.seed, passes[slots], rows[slots])
-        mended, failed = source.make(rows[slots], draws)
-        for key, values in mended.items():
-            batch[key][slots] = values
-        errors = {int(slots[place]): error for place, error in failed.items()}
+        # The good samples come out the same; views of other sizes than theirs may join them.
+        batch, errors = source.make(rows, source.draw(order.seed, passes, rows))
     raise ValueError(
         f"Training needs at least one readable picture. Received {order.samples} samples, all of "
         f"them bad; the last: {next(iter(errors.values()))}"

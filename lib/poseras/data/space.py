@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from ..geometry import project_points, root_boxes
-from ..skeleton import Skeleton, reindex_joints, take_joints
+from ..skeleton import Skeleton, derive_joints, derive_keypoints, reindex_joints, take_joints
 from ..structures import PersonRecords, SpaceColumns
 from .coco_format import BadSamples, CategoryEntry, OnBadSample, pause_collector
 from .dataset import Dataset
@@ -85,20 +85,25 @@ def attach_space(
     with pause_collector():
         content, fields = _decode(source, dataset, skeleton)
         columns, labels = _tabulate(content, fields, records.annotation_ids, source)
-    indices = reindex_joints(fields.names, skeleton)
     if columns is None:
         unknown = SpaceColumns.unknown(len(records), skeleton.joint_count)
         return replace(records, space=unknown)
     root = _find_root(fields.names, columns.joints_camera_mm, source)
+    derived, valid = dataset.derived, columns.joints_valid[..., None]
+    joints, names = derive_joints(columns.joints_camera_mm, fields.names, derived)
+    valid, _ = derive_joints(valid, fields.names, derived, np.min)
+    indices = reindex_joints(names, skeleton)
     space = replace(
         columns,
-        joints_camera_mm=take_joints(columns.joints_camera_mm, indices),
-        joints_valid=np.logical_and(columns.joints_valid[:, indices], indices >= 0),
+        joints_camera_mm=take_joints(joints, indices),
+        joints_valid=take_joints(valid, indices)[..., 0],
         root_camera_mm=np.where(
             np.any(columns.joints_valid, axis=1, keepdims=True), root, np.float32(0)
         ),
     )
-    keypoints = records.keypoints if labels is None else take_joints(labels, indices)
+    keypoints = records.keypoints
+    if labels is not None:
+        keypoints = take_joints(derive_keypoints(labels, fields.names, derived)[0], indices)
     records = replace(records, space=space, keypoints=_project(keypoints, space))
     good = _check_people(records, box_mm, BadSamples(source, on_bad_sample))
     return records if good.all() else records.take(np.flatnonzero(good))

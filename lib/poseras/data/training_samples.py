@@ -11,11 +11,11 @@ from ..skeleton import Skeleton
 from ..structures import ImageRecords, PersonRecords
 from .annotation import read_split
 from .coco_format import OnBadSample
-from .dataset import load_dataset
-from .image_records import SMALL_AREA, join_image_records, training_pictures
+from .dataset import load_dataset, replace_files
+from .image_records import SMALL_AREA, join_image_records, require_pictures, training_pictures
 from .order import Mixture, mix
 from .persons import join_records
-from .training_set import load_training_parts
+from .training_set import find_named_files, load_training_parts
 
 log = logging.getLogger("poseras")
 
@@ -34,7 +34,8 @@ def load_training_samples(
     Args:
         root: of the project.
         data: a record with the settings of data: `trainset`, `train_split`, `mixing`,
-            `box_clipping`, `ignore_boxes` and `on_bad_sample`.
+            `annotations`, `images`, `box_clipping`, `min_seen_joints`, `small_area`,
+            `ignore_boxes` and `on_bad_sample`.
         skeleton: of the network.
         sample: `person` or `image`, what the system takes.
         seed: of the mixture.
@@ -58,6 +59,9 @@ def load_training_samples(
             data.trainset,
             skeleton,
             split=data.train_split,
+            annotations=data.annotations,
+            images=data.images,
+            small_area=data.small_area,
             ignore_boxes=data.ignore_boxes,
             on_bad_sample=data.on_bad_sample,
         ), None
@@ -66,9 +70,12 @@ def load_training_samples(
         data.trainset,
         skeleton,
         split=data.train_split,
+        annotations=data.annotations,
+        images=data.images,
         box_clipping=data.box_clipping,
         on_bad_sample=data.on_bad_sample,
         root_box_mm=root_box_mm,
+        min_seen_joints=data.min_seen_joints,
     )
     return join_records(parts), mix(parts, seed, data.mixing)
 
@@ -79,6 +86,9 @@ def load_training_pictures(
     skeleton: Skeleton,
     *,
     split: str = "train",
+    annotations: str = "",
+    images: str = "",
+    small_area: float = SMALL_AREA,
     ignore_boxes: bool = False,
     on_bad_sample: OnBadSample = "stop",
 ) -> ImageRecords:
@@ -89,7 +99,10 @@ def load_training_pictures(
         trainset: names of folders in data/.
         skeleton: of the network; the joints of every data set are brought into its order by name.
         split: of the first data set; the others give their `train`.
-        ignore_boxes: as `image_records.training_pictures`.
+        annotations: a file instead of that split's own; relative paths start at the root.
+        images: a folder instead of that split's own.
+        small_area: as `image_records.training_pictures`, as is the next.
+        ignore_boxes: see there.
         on_bad_sample: `stop` at a bad entry of an annotation file, or `skip` it and list it.
 
     Raises:
@@ -99,6 +112,8 @@ def load_training_pictures(
     parts = []
     for place, name in enumerate(trainset):
         dataset = load_dataset(root, name)
+        if not place:
+            dataset = replace_files(dataset, split, *find_named_files(root, annotations, images))
         table = read_split(
             dataset,
             "train" if place else split,
@@ -106,9 +121,10 @@ def load_training_pictures(
             on_bad_sample=on_bad_sample,
             segmentations=True,
         )
+        require_pictures(table)
         # CrowdPose's people have no area, so that nobody is small.
-        small_area = 0.0 if dataset.evaluation == "crowdpose" else SMALL_AREA
-        parts.append(training_pictures(table, small_area=small_area, ignore_boxes=ignore_boxes))
+        least = 0.0 if dataset.evaluation == "crowdpose" else small_area
+        parts.append(training_pictures(table, small_area=least, ignore_boxes=ignore_boxes))
         log.info("%s: %d pictures to train on.", name, len(parts[-1]))
     if len(parts) == 1:
         return parts[0]

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..skeleton import Skeleton
 from ..structures import PersonRecords
 from .annotation import read_split
 from .coco_format import OnBadSample
-from .dataset import Dataset, load_dataset
+from .dataset import Dataset, load_dataset, replace_files
 from .persons import BoxClipping, join_records, training_persons
 from .space import attach_space
 
@@ -42,9 +44,12 @@ def load_training_parts(
     skeleton: Skeleton,
     *,
     split: str = "train",
+    annotations: str = "",
+    images: str = "",
     box_clipping: BoxClipping = "published",
     on_bad_sample: OnBadSample = "stop",
     root_box_mm: tuple[float, float] | None = None,
+    min_seen_joints: int = 0,
 ) -> list[PersonRecords]:
     """The people of the training splits of some datasets, in this order.
 
@@ -53,10 +58,13 @@ def load_training_parts(
         trainset: names of folders in data/.
         skeleton: of the network; the joints of every dataset are brought into its order by name.
         split: of the first dataset; the others give their `train`.
+        annotations: a file instead of that split's own; relative paths start at the root.
+        images: a folder instead of that split's own.
         box_clipping: how boxes are brought inside their images, as `persons.clip_boxes`.
         on_bad_sample: `stop` at a bad entry of an annotation file, or `skip` it and list it.
         root_box_mm: height and width of the box around the root that a network in 3D looks at;
             joints in space and cameras are then read, too. None reads neither.
+        min_seen_joints: people with fewer joints in sight (visibility 2) are left out.
 
     Raises:
         FileNotFoundError: an annotation file is missing.
@@ -66,6 +74,8 @@ def load_training_parts(
     parts = []
     for place, name in enumerate(trainset):
         dataset = load_dataset(root, name)
+        if not place:
+            dataset = replace_files(dataset, split, *find_named_files(root, annotations, images))
         people = _read_people(
             dataset,
             "train" if place else split,
@@ -74,6 +84,8 @@ def load_training_parts(
             on_bad_sample=on_bad_sample,
             root_box_mm=root_box_mm,
         )
+        seen = (people.keypoints[:, :, 2] == 2).sum(axis=1)
+        people = people.take(np.flatnonzero(seen >= min_seen_joints))
         parts.append(people)
         log.info("%s: %d people to train on.", name, len(people))
     if not any(map(len, parts)):
@@ -88,6 +100,15 @@ def load_training_parts(
             f"{', '.join(trainset)}; data/README.md shows what their file holds."
         )
     return parts
+
+
+def find_named_files(
+    root: str | Path, annotations: str, images: str
+) -> tuple[Path | None, Path | None]:
+    """The paths that two settings name, from the root on; None for an empty one."""
+    names = (annotations, images)
+    file, folder = (Path(root) / Path(name).expanduser() if name else None for name in names)
+    return file, folder
 
 
 def _read_people(

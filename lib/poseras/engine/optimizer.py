@@ -1,4 +1,4 @@
-"""Optimizers by name, and which weights decay.
+"""Optimizers by name, which weights decay, and which learn more slowly.
 
 Weight decay here is L2 regularisation: strength * sum(w^2) / 2 belongs to the loss, hence
 strength * w to the gradient, on the kernels of convolutions and dense layers alone. With `adamw`
@@ -8,7 +8,7 @@ it is decoupled from the gradient instead: a step first multiplies these kernels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -99,6 +99,28 @@ def decayed_kernels(model: keras.Model) -> list[keras.Variable]:
         for variable in layer.trainable_variables
         if variable.name.endswith("kernel")
     ]
+
+
+def share_rates(
+    weights: Sequence[keras.Variable], depths: Mapping[str, int], layer_decay: float
+) -> list[float]:
+    """The share of the learning rate that each weight gets: layer_decay ** (layers behind it).
+
+    Args:
+        weights: of the model.
+        depths: path of each of them -> its layer, counted from the input; those of the highest
+            number learn at the full rate.
+        layer_decay: above 0, at most 1.
+
+    Raises:
+        ValueError: the decay is out of bounds.
+
+    Source: layer-wise learning rate decay as in BEiT (Bao et al., ICLR 2022) and ViTPose.
+    """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"layer_decay must be above 0 and at most 1. Received {layer_decay}.")
+    last = max(depths.values())
+    return [layer_decay ** (last - depths[weight.path]) for weight in weights]
 
 
 def weight_decay_loss(kernels: Sequence[keras.Variable], strength: float) -> tf.Tensor:

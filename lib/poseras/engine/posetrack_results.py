@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..metrics.posetrack import PoseTrackEvaluation, evaluate_posetrack
 from ..skeleton import Skeleton, reindex_joints
 from ..structures import People
@@ -19,31 +21,62 @@ SequenceFiles = Mapping[str, Mapping[str, Any]]
 
 
 def posetrack_results(
-    people_of_image: Mapping[int, People], source: Skeleton, target: Skeleton
+    people_of_image: Mapping[int, People],
+    source: Skeleton,
+    target: Skeleton,
+    *,
+    track_ids_of_image: Mapping[int, np.ndarray] | None = None,
+    joint_threshold: float = float("-inf"),
 ) -> list[dict[str, Any]]:
-    """People as records of PoseTrack 2018, image by image, best person first.
-
-    There is no tracker here: each person of a frame gets its rank in that frame as track_id,
-    because poseval stops where two people of a frame have the same one.
+    """People as records of PoseTrack 2018, image by image, in their order.
 
     Args:
         people_of_image: image id -> people, joints in the order of `source`.
         source: the skeleton of the network.
         target: the order of the joints in the files. One that the network lacks is 0, 0, 0, which
             is how a joint is left out.
+        track_ids_of_image: image id -> (people,) int, `tracking.Tracker.update`. Without them each
+            person of a frame gets its rank in that frame, because poseval stops where two people
+            of a frame have the same id.
+        joint_threshold: a joint must score more, or it is left out. AP wants all of them, the
+            default; MOTA counts each wrong joint, and Simple Baselines tracks those above 0.4.
+            People without any joint left are left out, too.
+
+    Raises:
+        ValueError: an image has another number of ids than of people, or an id is doubled in it.
     """
     lacking = [joint for joint, at in enumerate(reindex_joints(source.keypoints, target)) if at < 0]
     records = []
     for image_id, found in people_of_image.items():
         people = results.reorder_people(found, source, target)
+        track_ids = _ids_of(image_id, len(people), track_ids_of_image)
         for rank in range(len(people)):
             record = rescoring.posetrack_record(
                 image_id, people.keypoints_px[rank], people.keypoint_scores[rank]
             )
-            for joint in lacking:
+            faint = np.flatnonzero(people.keypoint_scores[rank] <= joint_threshold).tolist()
+            left_out = {*lacking, *faint}
+            if len(left_out) == target.joint_count:
+                continue
+            for joint in left_out:
                 record["keypoints"][3 * joint : 3 * joint + 3] = [0.0, 0.0, 0.0]
-            records.append({**record, "track_id": rank})
+            records.append({**record, "track_id": track_ids[rank]})
     return records
+
+
+def _ids_of(
+    image_id: int, people: int, track_ids_of_image: Mapping[int, np.ndarray] | None
+) -> list[int]:
+    """One id for each person of an image."""
+    if track_ids_of_image is None:
+        return list(range(people))
+    track_ids = np.asarray(track_ids_of_image.get(image_id, ())).tolist()
+    if len(track_ids) != people or len(set(track_ids)) != people:
+        raise ValueError(
+            f"track_ids_of_image must hold one id of its own for each of the {people} people of "
+            f"image {image_id}. Received {track_ids}."
+        )
+    return track_ids
 
 
 def split_by_sequence(
@@ -80,21 +113,36 @@ def score_people(
     sequences: SequenceFiles,
     source: Skeleton,
     target: Skeleton,
+    *,
+    track_ids_of_image: Mapping[int, np.ndarray] | None = None,
+    joint_threshold: float = float("-inf"),
 ) -> PoseTrackEvaluation | None:
     """PoseTrack's AP by poseval's rules; None where the sequences have no annotated people.
 
-    Tracking is not scored, because ranks are no tracks.
+    Tracking (MOTA, MOTP, switches) is scored where there are track ids; ranks are no tracks.
 
     Args:
         people_of_image: image id -> people, joints in the order of `source`.
         sequences: the annotation files.
         source: the skeleton of the network.
         target: the order of the joints in the files.
+        track_ids_of_image: see `posetrack_results`.
+        joint_threshold: see `posetrack_results`.
     """
     if not any(content.get("annotations") for content in sequences.values()):
         return None
-    records = posetrack_results(people_of_image, source, target)
-    return evaluate_posetrack(sequences, split_by_sequence(records, sequences), tracking=False)
+    records = posetrack_results(
+        people_of_image,
+        source,
+        target,
+        track_ids_of_image=track_ids_of_image,
+        joint_threshold=joint_threshold,
+    )
+    return evaluate_posetrack(
+        sequences,
+        split_by_sequence(records, sequences),
+        tracking=track_ids_of_image is not None,
+    )
 
 
 def write_sequences(folder: Path, content: Mapping[str, Any]) -> None:

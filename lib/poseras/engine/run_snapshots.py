@@ -26,17 +26,6 @@ from .snapshot import (
 )
 
 BEST = "best"
-#: Options by which a system makes targets, computes losses and decodes; its network, and so its
-#: snapshots, do not depend on them.
-FREE_OPTIONS = frozenset(
-    f"options.{name}"
-    for name in (
-        *("sigma", "target_peak", "target_window", "loss", "use_target_weight"),
-        *("decoder", "shift_flipped", "zero_nonpositive"),
-        *("blur_kernel", "blur_border", "keep_inside"),
-        *(f"simcc.{n}" for n in ("label", "sigma", "smoothing", "beta", "soft_targets")),
-    )
-)
 
 
 def find_start(

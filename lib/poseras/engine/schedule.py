@@ -25,8 +25,11 @@ class Schedule:
         decay_factor: what each of them divides by.
         decay_factors: instead, the share of the first learning rate from each of them on; it may
             rise again.
+        decay_steps: the first steps of each new rate, in the place of `decay_epochs`.
+        total_steps: of the run, in the place of `end_epoch`; 0 takes that.
         schedule: `step` as above; `cosine` falls from the first to the last step of the run as
             half a cosine wave (Loshchilov and Hutter, ICLR 2017), whatever the decay epochs.
+        flat_fraction: of the run that passes before the wave begins, RTMPose's flat first half.
         final_fraction: of the learning rate that the cosine ends at.
         warmup_steps: over which the rate rises linearly, before either of them; 0 is none.
 
@@ -41,7 +44,10 @@ class Schedule:
     decay_epochs: tuple[int, ...] = (90, 120)
     decay_factor: float = 10.0
     decay_factors: tuple[float, ...] = ()
+    decay_steps: tuple[int, ...] = ()
+    total_steps: int = 0
     schedule: Literal["step", "cosine"] = "step"
+    flat_fraction: float = 0.0
     final_fraction: float = 0.0
     warmup_steps: int = 0
 
@@ -55,20 +61,41 @@ class Schedule:
                 "decay_epochs must be ascending and name each epoch once. "
                 f"Received {list(self.decay_epochs)}."
             )
-        if self.decay_factors and len(self.decay_factors) != len(self.decay_epochs):
+        if list(self.decay_steps) != sorted(set(self.decay_steps)) or self.total_steps < 0:
             raise ValueError(
-                f"decay_factors must have one share for each of {len(self.decay_epochs)} "
-                f"decay_epochs, or none at all. Received {list(self.decay_factors)}."
+                "decay_steps must be ascending and name each step once, and total_steps must not "
+                f"be negative. Received {list(self.decay_steps)} and {self.total_steps}."
+            )
+        changes = len(self.decay_steps or self.decay_epochs)
+        if self.decay_factors and len(self.decay_factors) != changes:
+            raise ValueError(
+                f"decay_factors must have one share for each of {changes} "
+                f"{'decay_steps' if self.decay_steps else 'decay_epochs'}, or none at all. "
+                f"Received {list(self.decay_factors)}."
             )
         if self.decay_factor <= 0:
             raise ValueError(f"decay_factor must be positive. Received {self.decay_factor}.")
         if not 0 <= self.final_fraction <= 1:
             raise ValueError(f"final_fraction must be in 0..1. Received {self.final_fraction}.")
+        if not 0 <= self.flat_fraction < 1:
+            raise ValueError(
+                f"flat_fraction must be at least 0 and below 1. Received {self.flat_fraction}."
+            )
+        if self.flat_fraction and self.schedule != "cosine":
+            raise ValueError(
+                f"flat_fraction is for the schedule cosine. Received {self.flat_fraction} with "
+                f"{self.schedule}, whose decay epochs say how long the rate stays."
+            )
 
     @property
     def end_step(self) -> int:
         """The number of steps of the whole run."""
-        return self.steps_per_epoch * self.end_epoch
+        return self.total_steps or self.steps_per_epoch * self.end_epoch
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch in which the run ends, counted from 1."""
+        return -(-self.end_step // self.steps_per_epoch)
 
     def epoch_at(self, step: int) -> int:
         """The epoch that a step belongs to, counted from 0."""
@@ -76,7 +103,10 @@ class Schedule:
 
     def rate_in_epoch(self, epoch: int) -> float:
         """Learning rate / decay_factor ** (number of decay epochs up to this one), or its share."""
-        passed = bisect_right(self.decay_epochs, epoch)
+        return self._rate_after(bisect_right(self.decay_epochs, epoch))
+
+    def _rate_after(self, passed: int) -> float:
+        """The learning rate when some of its changes are over."""
         if self.decay_factors:
             return self.learning_rate * (self.decay_factors[passed - 1] if passed else 1.0)
         return self.learning_rate / self.decay_factor**passed
@@ -84,9 +114,13 @@ class Schedule:
     def rate_at(self, step: int) -> float:
         """The learning rate of the update that step makes."""
         warmth = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "step" and self.decay_steps:
+            return warmth * self._rate_after(bisect_right(self.decay_steps, step))
         if self.schedule == "step":
             return warmth * self.rate_in_epoch(self.epoch_at(step))
-        wave = 0.5 * (1 + math.cos(math.pi * step / self.end_step))
+        begin = self.flat_fraction * self.end_step
+        angle = math.pi * max(step - begin, 0.0) / (self.end_step - begin)
+        wave = 0.5 * (1 + math.cos(angle))
         return (
             warmth * self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * wave)
         )

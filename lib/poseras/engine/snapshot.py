@@ -144,6 +144,11 @@ def _digest(arrays: Mapping[str, np.ndarray], metadata_text: str) -> str:
     return digest.hexdigest()
 
 
+def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of some arrays with their names, shapes and dtypes."""
+    return _digest(arrays, "")
+
+
 def weights_sha256(arrays: Mapping[str, np.ndarray]) -> str:
     """The SHA-256 of the weights alone: equal networks give equal digests, in whatever file."""
     return _digest({n: a for n, a in arrays.items() if n.startswith("weights/")}, "")

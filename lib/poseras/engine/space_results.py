@@ -58,6 +58,7 @@ class SpaceScores:
             "3dpck_threshold_mm": mpjpe.PCK_MM,
             "depth_of_root_and_camera": "annotated",
             "per_action_mm": self._per_action(),
+            "per_axis_mm": self.published.per_axis(),
         }
 
     def table(self) -> str:

@@ -2,7 +2,8 @@
 
 Snapshot parts: `weights/` and `ema/` by the path of the model's variable, `optimizer/` by that of
 the optimizer's, `random/` the states of dropout layers by their order, `loss_scale/`, and
-`running/` the losses since the last line of the log. Data order, augmentation and learning rate
+`running/` the losses since the last line of the log; `resources/` the tables that the system was
+given, which are written and never restored. Data order, augmentation and learning rate
 are functions of the step and need no memory.
 """
 
@@ -29,6 +30,8 @@ def collect_state(step: TrainStep, running: Mapping[str, list[float]]) -> dict[s
     for part, variables in _other_variables(step).items():
         arrays |= {f"{part}/{name}": variable.numpy() for name, variable in variables.items()}
     arrays |= {f"running/{name}": np.array(values) for name, values in running.items()}
+    resources = getattr(step.system, "resources", {})
+    arrays |= {f"resources/{name}": np.asarray(table) for name, table in resources.items()}
     return arrays
 
 

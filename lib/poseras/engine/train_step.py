@@ -19,7 +19,14 @@ import keras
 import tensorflow as tf
 
 from .ema import WeightAverage
-from .optimizer import OptimizerName, decayed_kernels, make_optimizer, weight_decay_loss
+from .frozen import freeze
+from .optimizer import (
+    OptimizerName,
+    decayed_kernels,
+    make_optimizer,
+    share_rates,
+    weight_decay_loss,
+)
 from .precision import LossScale, Precision
 
 Batch = Mapping[str, Any]
@@ -43,20 +50,25 @@ class StepSettings:
         optimizer: see `optimizer.make_optimizer`.
         momentum: of the optimizer `momentum`.
         nesterov: of the optimizer `momentum`.
+        layer_decay: share of the learning rate that is left one layer nearer to the input, for
+            systems whose `number_layers(model)` gives the layer of each path; 1 is off.
         weight_decay: strength on kernels, 0 is off; see `optimizer` for its two forms.
         clip_norm: the largest allowed norm of the whole gradient, 0 is off.
         accumulate_steps: batches per device whose mean gradient makes one update.
         ema_decay: of the moving average of the weights, 0 is off.
+        frozen: regular expressions; variables whose path one matches are not trained.
         precision: the dtype policy that the model was built under.
     """
 
     optimizer: OptimizerName = "adam"
     momentum: float = 0.9
     nesterov: bool = False
+    layer_decay: float = 1.0
     weight_decay: float = 1e-5
     clip_norm: float = 0.0
     accumulate_steps: int = 1
     ema_decay: float = 0.0
+    frozen: tuple[str, ...] = ()
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -102,6 +114,10 @@ class TrainStep:
         optimizer: built, with its slots.
         average: the moving average of the weights, or None.
         loss_scale: of mixed_float16, or None.
+        frozen: paths of the variables that are not trained.
+
+    Raises:
+        ValueError: as `frozen.freeze`.
     """
 
     def __init__(
@@ -116,8 +132,10 @@ class TrainStep:
         self.settings = settings
         self.strategy = strategy or tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
+        self.frozen = freeze(model, settings.frozen)
         self._weights = list(model.trainable_variables)
         self._kernels = {id(kernel) for kernel in decayed_kernels(model)}
+        self._shares = self._share_rates()
         self._statistics = moving_statistics(model)
         with self.strategy.scope():
             self.optimizer = make_optimizer(
@@ -150,6 +168,21 @@ class TrainStep:
             for name, value in losses.items()
         }
         return {**means, "gradient_norm": norm}
+
+    def expect(self, spec: Any) -> None:
+        """Trace once for all batches, where their pictures differ in size.
+
+        Args:
+            spec: `element_spec` of the batches; unless a side of known axes is unknown, nothing is
+                done.
+        """
+        shapes = [leaf.shape for leaf in tf.nest.flatten(spec, expand_composites=True)]
+        differ = any(not shape.is_fully_defined() for shape in shapes)
+        if not differ or any(shape.rank is None for shape in shapes):
+            return
+        if self._sums:
+            self._add.get_concrete_function(spec)
+        self._update.get_concrete_function(spec, tf.TensorSpec((), tf.float32))
 
     @property
     def traces(self) -> int:
@@ -188,6 +221,22 @@ class TrainStep:
                 f"{', '.join(idle[:5])} have none ({len(idle)} in all); freeze or remove them."
             )
         return [tf.convert_to_tensor(g) for g in gradients], dict(losses)
+
+    def _share_rates(self) -> list[float]:
+        """For each weight its share of the learning rate.
+
+        Raises:
+            ValueError: they are to differ, and the system does not number its layers.
+        """
+        decay = self.settings.layer_decay
+        if decay == 1:
+            return [1.0] * len(self._weights)
+        if not hasattr(self.system, "number_layers"):
+            raise ValueError(
+                "train.layer_decay is for a system that numbers its layers, such as "
+                f"simple_baselines with the backbone vit; leave it at 1. Received {decay}."
+            )
+        return share_rates(self._weights, self.system.number_layers(self.model), decay)
 
     def _make_sums(self) -> list[tf.Variable]:
         return [
@@ -286,9 +335,11 @@ class TrainStep:
         updates = tf.cast(self.optimizer.iterations.value, tf.float32)
         extended = self.strategy.extended
         decay = self.settings.weight_decay if self.settings.optimizer == "adamw" else 0.0
-        for weight, gradient in zip(self._weights, gradients, strict=True):
+        for weight, gradient, share in zip(self._weights, gradients, self._shares, strict=True):
             decoupled = decay if id(weight) in self._kernels else 0.0
-            extended.update(weight.value, self._move, args=(gradient, rate, decoupled), group=False)
+            own_rate = rate if share == 1 else share * rate
+            moves = (gradient, own_rate, decoupled)
+            extended.update(weight.value, self._move, args=moves, group=False)
         self.optimizer.iterations.assign_add(1)
         if self.average:
             self.average.update(updates)

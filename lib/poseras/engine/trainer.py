@@ -111,6 +111,8 @@ def train(
         if load_weights and snapshot is None:
             notes += load_weights(model)
         step = TrainStep(system, model, step_settings, strategy)
+        if step.frozen:
+            notes.append(f"FROZEN: {len(step.frozen)} of {len(model.weights)} variables.")
         running = RunningValues()
         if snapshot:
             running.pending, restored = restore_state(step, snapshot)
@@ -149,12 +151,19 @@ def _first_step(snapshot: Snapshot | None, schedule: Schedule, notes: list[str])
         )
     if step > schedule.end_step:
         raise ValueError(
-            f"train.end_epoch must not lie before the snapshot that is continued. Received "
-            f"{schedule.end_epoch}; {snapshot.path.name} stands in epoch "
-            f"{schedule.epoch_at(step) + 1}. Set train.end_epoch higher."
+            "The end of a run must not lie before the snapshot that is continued. Received "
+            f"{_name_end(schedule)}; {snapshot.path.name} stands at step {step}, in epoch "
+            f"{schedule.epoch_at(step) + 1}. Set it higher."
         )
     notes.append(f"CONTINUED from {snapshot.path}: step {step} of {schedule.end_step}.")
     return step
+
+
+def _name_end(schedule: Schedule) -> str:
+    """The setting that says where a run ends, with its value."""
+    if schedule.total_steps:
+        return f"train.total_steps={schedule.total_steps}"
+    return f"train.end_epoch={schedule.end_epoch}"
 
 
 @dataclass(frozen=True)

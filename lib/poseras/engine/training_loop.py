@@ -19,7 +19,7 @@ from . import workers
 from .logbook import Logbook, ProgressBar, Stopwatch
 from .preemption import StopRequest
 from .read_ahead import read_ahead
-from .run_snapshots import FREE_OPTIONS, RunSnapshots
+from .run_snapshots import RunSnapshots
 from .running import RunningValues
 from .schedule import Schedule
 from .snapshot import ROLLING
@@ -49,7 +49,7 @@ class RunSettings:
         validate_every_epochs: 0 for never.
         keep_snapshots: newest epochs that stay, 0 for all.
         resume: `--continue`.
-        free_settings: options of the system that do not change its network.
+        free_settings: names of settings that do not change the network, `options.sigma`.
     """
 
     snapshot_folder: Path
@@ -60,7 +60,7 @@ class RunSettings:
     validate_every_epochs: int = 0
     keep_snapshots: int = 0
     resume: bool = False
-    free_settings: Collection[str] = FREE_OPTIONS
+    free_settings: Collection[str] = ()
 
 
 @dataclass(kw_only=True)
@@ -115,7 +115,9 @@ class TrainingLoop:
                 return
             bar = ProgressBar(first_step, end, hidden=self.logbook.folder is None)
             try:
-                iterator = ahead.enter_context(self._read(batches))
+                source = iter(batches)
+                self.step.expect(getattr(source, "element_spec", ()))
+                iterator = ahead.enter_context(self._read(source))
                 self.watch.restart()
                 for number in range(first_step, end):
                     taken = self._take_batches(iterator)
@@ -133,7 +135,7 @@ class TrainingLoop:
             "accumulated = global batch %d, %s, %s.",
             first_step,
             schedule.end_step,
-            schedule.end_epoch,
+            schedule.last_epoch,
             schedule.steps_per_epoch,
             self.step.replicas,
             self.run.batch_size,
@@ -161,12 +163,13 @@ class TrainingLoop:
 
     def _between_steps(self, done: int, batch: Any, bar: ProgressBar, stop: StopRequest) -> None:
         """Log, save, validate, leave: whatever is due after `done` steps."""
-        epoch_ends = done % self.schedule.steps_per_epoch == 0
-        if done % self.run.log_every == 0 or done == self.schedule.end_step:
+        ends = done == self.schedule.end_step  # which may lie within an epoch
+        epoch_ends = ends or done % self.schedule.steps_per_epoch == 0
+        if done % self.run.log_every == 0 or ends:
             self._write_values(done, bar)
         start = time.perf_counter()
         if epoch_ends:
-            self._save(done // self.schedule.steps_per_epoch, done)
+            self._save(-(-done // self.schedule.steps_per_epoch), done)
             self._draw(done, batch)
             self._validate_if_due(done, stop)
         stopping = workers.any_worker(self.step.strategy, stop.received is not None)
@@ -197,7 +200,7 @@ class TrainingLoop:
         log.info(
             "epoch %d/%d step %d/%d lr %g loss %.6g %.1f samples/s waiting %.1f%% left %s",
             epoch,
-            self.schedule.end_epoch,
+            self.schedule.last_epoch,
             in_epoch,
             self.schedule.steps_per_epoch,
             rate,
@@ -258,6 +261,8 @@ class TrainingLoop:
     def _validate_if_due(self, done: int, stop: StopRequest) -> None:
         """Measure after every so many epochs, unless a run that was killed did so already."""
         epoch, within = divmod(done, self.schedule.steps_per_epoch)
+        if within and done == self.schedule.end_step:  # the last epoch, cut short
+            epoch, within = epoch + 1, 0
         if self.validate is None or within or epoch % self.run.validate_every_epochs:
             return
         earlier = self.logbook.values_of(_BEST_BY)

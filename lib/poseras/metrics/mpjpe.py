@@ -90,6 +90,7 @@ class SpaceEvaluation:
         names: of the joints that count.
         errors_mm: (poses, joints) distances after root alignment; NaN where the truth is unknown.
         aligned_errors_mm: the same after a motion, with or without scale.
+        axis_errors_mm: (poses, joints, 3) how far apart along x, y and z after root alignment.
         actions: (poses,) number of the action, -1 if unknown.
         action_names: number to name, in the order of tables.
         with_scale: whether the motion of the aligned errors has a scale.
@@ -98,6 +99,7 @@ class SpaceEvaluation:
     names: tuple[str, ...]
     errors_mm: np.ndarray
     aligned_errors_mm: np.ndarray
+    axis_errors_mm: np.ndarray
     actions: np.ndarray
     action_names: Mapping[int, str]
     with_scale: bool
@@ -124,6 +126,10 @@ class SpaceEvaluation:
         """The mean error of each joint in mm."""
         errors = self.aligned_errors_mm if aligned else self.errors_mm
         return {name: _mean(errors[:, joint]) for joint, name in enumerate(self.names)}
+
+    def per_axis(self) -> dict[str, float]:
+        """The mean error along each axis of the camera in mm; z is depth."""
+        return {axis: _mean(self.axis_errors_mm[..., i]) for i, axis in enumerate("xyz")}
 
 
 def evaluate_poses(
@@ -168,14 +174,14 @@ def evaluate_poses(
     joints = [names.index(name) for name in JOINT_VARIANTS[variant] if name in names]
     known = known & known[:, at : at + 1]
 
-    def measure(poses: np.ndarray) -> np.ndarray:
-        distances = np.linalg.norm(poses - centred, axis=-1)
-        return np.where(known, distances, np.nan)[:, joints]
+    def differ(poses: np.ndarray) -> np.ndarray:
+        return np.where(known[..., None], poses - centred, np.nan)[:, joints]
 
     return SpaceEvaluation(
         names=tuple(names[joint] for joint in joints),
-        errors_mm=measure(moved),
-        aligned_errors_mm=measure(aligned),
+        errors_mm=np.linalg.norm(differ(moved), axis=-1),
+        aligned_errors_mm=np.linalg.norm(differ(aligned), axis=-1),
+        axis_errors_mm=np.abs(differ(moved)),
         actions=np.full(len(truth), -1) if actions is None else np.asarray(actions),
         action_names=dict(action_names or {}),
         with_scale=with_scale,

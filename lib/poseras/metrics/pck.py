@@ -54,6 +54,39 @@ class PckEvaluation:
         return "".join(" & " + " & ".join(row) + "\n" for row in (names, numbers))
 
 
+@dataclass(frozen=True)
+class PckScores:
+    """PCK at several thresholds, and beside it PCKh where heads are known.
+
+    Attributes:
+        evaluations: one for each threshold.
+        pckh: percent of the labelled joints within half a head of the truth, or None.
+    """
+
+    evaluations: tuple[PckEvaluation, ...]
+    pckh: float | None = None
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """PCK@0.05 and so on, and PCKh@0.5."""
+        found: dict[str, float] = {}
+        for evaluation in self.evaluations:
+            found |= evaluation.stats
+        return found if self.pckh is None else {**found, "PCKh@0.5": self.pckh}
+
+    def protocol(self) -> dict[str, Any]:
+        """How the numbers came about, for JSON."""
+        thresholds = [evaluation.threshold for evaluation in self.evaluations]
+        joints = {
+            f"PCK@{e.threshold:g} by joint": [
+                None if np.isnan(value) else float(value) for value in e.percent
+            ]
+            for e in self.evaluations
+        }
+        shared = self.evaluations[0].protocol()
+        return {**shared, "threshold": thresholds, **joints}
+
+
 def evaluate_pck(truth: ArrayLike, predicted: ArrayLike, threshold: float) -> PckEvaluation:
     """Compare people with their predictions, row by row.
 

@@ -1,8 +1,8 @@
-"""Build the NMS operation into the package: `python -m poseras.ops.build`, or `make ops`.
+"""Build the compiled operations into the package: `python -m poseras.ops.build`, or `make ops`.
 
-The CPU kernels need a C++ compiler; the CUDA kernels are added where nvcc is found. Nothing is
-built when the library is up to date, and nothing fails where there is no compiler: poseras then
-suppresses in NumPy.
+There are two libraries, NMS and the multicut. The CPU kernels need a C++ compiler; the CUDA kernels
+of NMS are added where nvcc is found. Nothing is built when a library is up to date, and nothing
+fails where there is no compiler: poseras then works in NumPy.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import multicut_compiled
 from .library import KERNELS, LIBRARY, hash_sources, read_identity
 
 # No fused multiply-add, or the kernels and the reference would differ in the last place. The other
@@ -115,6 +116,25 @@ def build_library(target: Path, compiler: str, nvcc: Nvcc | None, cuda: str) -> 
         library.replace(target)
 
 
+def build_multicut(target: Path, compiler: str, flags: tuple[str, ...] = ()) -> None:
+    """Compile the multicut solver, which needs no TensorFlow.
+
+    Args:
+        target: the file to write, replaced only when all has gone well.
+        compiler: path of the C++ compiler.
+        flags: more of them for the compiler.
+
+    Raises:
+        CompilerError: it stopped.
+    """
+    sources = [str(KERNELS / name) for name in ("multicut.cc", "multicut_exchange.cc")]
+    identity = f'-DPOSERAS_IDENTITY="sources={hash_sources()}"'
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as name:
+        library = Path(name) / target.name
+        _run([compiler, "-shared", "-o", str(library), *_CPU_FLAGS, identity, *sources, *flags])
+        library.replace(target)
+
+
 def is_up_to_date(target: Path, tensorflow_version: str, nvcc: Nvcc | None) -> bool:
     """Whether a library was built from these kernels for this TensorFlow with this nvcc."""
     if not target.exists():
@@ -128,7 +148,7 @@ def is_up_to_date(target: Path, tensorflow_version: str, nvcc: Nvcc | None) -> b
 
 
 def main(target: Path = LIBRARY) -> int:
-    """Build what is not up to date and say in one line what there is; the exit status."""
+    """Build NMS where it is not up to date and say in one line what there is; the exit status."""
     compiler, nvcc = find_compiler(), find_nvcc()
     if compiler is None:
         print("No C++ compiler was found (c++, g++, clang++ or $CXX), so NMS will run in NumPy.")
@@ -151,6 +171,24 @@ def main(target: Path = LIBRARY) -> int:
         print(f"{error}\nThe NMS op could not be built; poseras works without it, in NumPy.")
         return 1
     print(f"{target} was built (CUDA: {read_identity(target)['cuda']}).")
+    return 0
+
+
+def main_multicut(target: Path = multicut_compiled.LIBRARY) -> int:
+    """`main` for the multicut."""
+    compiler = find_compiler()
+    if compiler is None:
+        print("No C++ compiler was found, so the multicut will run in NumPy.")
+        return 0
+    if multicut_compiled.is_up_to_date(target):
+        print(f"{target} is up to date.")
+        return 0
+    try:
+        build_multicut(target, compiler)
+    except CompilerError as error:
+        print(f"{error}\nThe multicut could not be built; poseras works without it, in NumPy.")
+        return 1
+    print(f"{target} was built.")
     return 0
 
 
@@ -192,4 +230,4 @@ def _ask(*command: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(max(main_multicut(), main()))

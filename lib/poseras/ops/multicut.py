@@ -24,6 +24,8 @@ Solver = Literal["local", "exact"]
 
 #: Cost of an edge inside a cluster between a kept and a suppressed node.
 MIXED_COST = 1000.0
+#: Disturbances of a solution that are tried; more cost time, and seldom gain.
+KICKS = 16
 #: The solvers hold matrices of nodes x nodes: at this number 0.6 GB each.
 MAX_NODES = 9_000
 
@@ -51,7 +53,9 @@ class Graph:
         joined = cluster[first] == cluster[second]
         kept = active[first].astype(np.int64) + active[second]
         inside = np.where(kept == 2, self.costs, np.where(kept == 1, MIXED_COST, 0.0))
-        return float(self.unary[active].sum() + inside[joined].sum())
+        # One term after the other, as the compiled solver adds.
+        sums = [np.cumsum(values)[-1:].sum() for values in (self.unary[active], inside[joined])]
+        return float(sums[0] + sums[1])
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def solve_multicut(
     costs: ArrayLike,
     *,
     solver: Solver = "local",
+    kicks: int = KICKS,
     max_work: int | None = None,
     time_limit_s: float = 60.0,
 ) -> Solution:
@@ -91,11 +96,12 @@ def solve_multicut(
             repeated pair add up. Without edges each node stands alone.
         costs: (edges,) cost of joining each pair, finite.
         solver: `local` joins greedily and improves by moves of nodes, joins, splits and changes of
-            labels; equal input gives equal output. `exact` is an integer program, for some dozens
-            of nodes.
-        max_work: where `local` stops, counted in gains of moves that it looked at (some ten
-            million a second), so that the result does not depend on the machine; None never. The
-            best solution so far is returned, and one log line says so.
+            labels; equal input gives equal output, by the compiled solver where it is built and in
+            NumPy otherwise. `exact` is an integer program, for some dozens of nodes.
+        kicks: how often `local` dissolves a part of what it found and descends again.
+        max_work: where `local` stops, counted in gains of moves that it looked at, so that the
+            result does not depend on the machine; None never. The best solution so far is
+            returned, and one log line says so.
         time_limit_s: where `exact` stops, with the same consequence.
 
     Raises:
@@ -104,10 +110,16 @@ def solve_multicut(
     """
     if solver not in ("local", "exact"):
         raise ValueError(f"solver must be local or exact. Received {solver!r}.")
+    if kicks < 0 or (max_work is not None and max_work < 0):
+        raise ValueError(
+            f"kicks and max_work must not be negative. Received {kicks} and {max_work}."
+        )
     graph = make_graph(unary, edges, costs)
-    from .multicut_local import improve
+    from . import multicut_compiled, multicut_local
 
-    solution = improve(graph, max_work)
+    solution = multicut_compiled.improve(graph, max_work, kicks)
+    if solution is None:
+        solution = multicut_local.improve(graph, max_work, kicks)
     if solver == "exact":
         from .multicut_exact import prove
 
@@ -150,7 +162,9 @@ def make_graph(unary: ArrayLike, edges: ArrayLike, costs: ArrayLike) -> Graph:
             f"edges must join nodes 0 to {len(keep) - 1}. "
             f"Received ids from {pairs.min()} to {pairs.max()}."
         )
-    if not (np.isfinite(keep).all() and np.isfinite(join).all()):
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(np.abs(keep).sum() + np.abs(join).sum())  # and so is every sum
+    if not finite:
         raise ValueError("unary and costs must be finite. Clip probabilities before the logarithm.")
     real = pairs[:, 0] != pairs[:, 1]
     ordered = np.sort(pairs[real], axis=1)

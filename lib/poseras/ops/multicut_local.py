@@ -1,35 +1,35 @@
-"""The multicut by local search: greedy joins, then sequences of moves between clusters.
+"""The multicut by local search: greedy joins, sequences of moves between clusters, then kicks.
 
 A sequence moves one node after the other from one cluster to its neighbour, changing labels on the
 way, the best next one first even where it makes things worse; the best prefix of it is kept. So
-single moves that only pay together are found.
+single moves that only pay together are found. A kick dissolves two neighbouring clusters of the
+best solution, or a node and those that attract it, and descends again.
+
+This is the reference of kernels/multicut.cc, which takes the same steps in the same order.
 
 Source: Keuper et al., "Efficient Decomposition of Image and Mesh Graphs by Lifted Multicuts",
-ICCV 2015; with labels Levinkov et al., CVPR 2017.
+ICCV 2015; with labels Levinkov et al., CVPR 2017. Kicks: Lourenço et al., "Iterated local search",
+2003.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from .multicut import MIXED_COST, Graph, Solution, number_clusters
+from .multicut_exchange import EPSILON, KEPT, SUPPRESSED, Clusters, exchange
 
-#: Gains below this are rounding.
-_EPSILON = 1e-6
-_KEPT, _SUPPRESSED = 0, 1
+Print = bytes
 
 
-class _LimitReached(Exception):
+class LimitReached(Exception):
     """The search has used up its work."""
 
 
-@dataclass
-class _Search:
-    """The graph as matrices, and the state of the search.
+class Search:
+    """The graph as matrices, the state of the search and the best state so far.
 
     Attributes:
         graph: the instance.
@@ -37,27 +37,37 @@ class _Search:
         linked: (nodes, nodes) bool, is there an edge?
         label: (nodes,) 0 kept, 1 suppressed.
         cluster: (nodes,) id.
-        work: gains that may still be looked at; None for any number.
+        members: the nodes of each cluster; of a joined one in the order in which they came.
+        best: the labels and clusters of the best state.
+        best_value: its energy.
     """
 
-    graph: Graph
-    costs: np.ndarray
-    linked: np.ndarray
-    label: np.ndarray
-    cluster: np.ndarray
-    work: int | None
-    members: list[np.ndarray] = field(default_factory=list)
+    def __init__(self, graph: Graph, max_work: int | None = None):
+        self.graph = graph
+        self.costs = np.zeros((len(graph),) * 2)
+        self.linked = np.zeros(self.costs.shape, bool)
+        first, second = graph.edges.T
+        self.costs[first, second] = self.costs[second, first] = graph.costs
+        self.linked[first, second] = self.linked[second, first] = True
+        # Each edge in both directions, ordered by its nodes.
+        self._first, self._second = np.nonzero(self.linked)
+        self._cost = self.costs[self._first, self._second]
+        self.label = np.where(graph.unary < 0, KEPT, SUPPRESSED)
+        self.cluster = np.arange(len(graph))
+        self.members: list[np.ndarray] = []
+        self._work = max_work
+        self.best, self.best_value = (self.label.copy(), self.cluster), self.objective()
 
     def spend(self, amount: int) -> None:
         """Count work, or stop the search."""
-        if self.work is not None:
-            self.work -= amount
-            if self.work < 0:
-                raise _LimitReached
+        if self._work is not None:
+            self._work -= amount
+            if self._work < 0:
+                raise LimitReached
 
     def objective(self) -> float:
         """The energy of the state."""
-        return self.graph.objective(self.label == _KEPT, self.cluster)
+        return self.graph.objective(self.label == KEPT, self.cluster)
 
     def settle(self) -> None:
         """Split clusters into connected parts and number them by their first nodes."""
@@ -79,66 +89,63 @@ class _Search:
         starts = np.searchsorted(self.cluster[order], np.arange(1, count))
         self.members = np.split(order, starts) if count else []
 
+    def keep_better(self) -> None:
+        """Remember the state where it is better than the best so far."""
+        value = self.objective()
+        if value < self.best_value - EPSILON:
+            self.best, self.best_value = (self.label.copy(), self.cluster.copy()), value
 
-def improve(graph: Graph, max_work: int | None) -> Solution:
+    def fingerprint(self, nodes: np.ndarray) -> Print:
+        """Tells clusters of other nodes or labels apart."""
+        ordered = np.sort(nodes)
+        return (2 * ordered + self.label[ordered]).tobytes()
+
+    def directed_edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and second node and cost of each edge, both directions, ordered by the nodes."""
+        return self._first, self._second, self._cost
+
+
+def improve(graph: Graph, max_work: int | None, kicks: int) -> Solution:
     """A good solution, found by the same steps each time.
 
     Args:
         graph: the instance.
         max_work: gains to look at before it stops; None for no limit.
+        kicks: how many are tried.
     """
-    search = _Search(graph, *_fill_matrices(graph), *_start(graph), max_work)
-    best, value, complete = (search.label, search.cluster), search.objective(), True
-    search.label = np.full(len(graph), _KEPT)
-    known: set[bytes] = set()
+    search, complete = Search(graph, max_work), True
+    search.label[:] = KEPT
+    search.collect()
     try:
         _join_greedily(search)
-        improved = True
-        while improved and len(graph):
-            after = search.objective()
-            improved = not known or after < value - _EPSILON
-            if after < value:
-                best, value = (search.label.copy(), search.cluster.copy()), after
-            if improved:
-                known = _improve_once(search, known)
-    except _LimitReached:
+        _descend(search, set())
+        search.keep_better()
+        _kick(search, kicks)
+    except LimitReached:
         search.settle()  # what was done before the limit stands
+        search.keep_better()
         complete = False
-    if search.objective() < value:
-        best = search.label, search.cluster
-    active, cluster = best[0] == _KEPT, best[1]
+    label, cluster = search.best
+    active = label == KEPT
     return Solution(active, cluster, graph.objective(active, cluster), complete)
 
 
-def _fill_matrices(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """Costs (nodes, nodes) and whether there is an edge."""
-    costs = np.zeros((len(graph),) * 2)
-    linked = np.zeros(costs.shape, bool)
-    first, second = graph.edges.T
-    costs[first, second] = costs[second, first] = graph.costs
-    linked[first, second] = linked[second, first] = True
-    return costs, linked
-
-
-def _start(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """Every node alone; those that cost something are suppressed."""
-    label = np.where(graph.unary < 0, _KEPT, _SUPPRESSED)
-    return label, np.arange(len(graph))
-
-
-def _join_greedily(search: _Search) -> None:
+def _join_greedily(search: Search) -> None:
     """Join the two clusters that gain most, until none gains."""
-    gain = np.where(search.linked, -search.costs, 0.0)
-    linked = search.linked.copy()
+    first, second, cost = _crossing(search)
+    gain = np.zeros((len(search.members),) * 2)
+    linked = np.zeros(gain.shape, bool)
+    np.add.at(gain, (first, second), -cost)
+    np.add.at(gain, (second, first), -cost)
+    linked[first, second] = linked[second, first] = True
     shown = np.where(linked, gain, -np.inf)  # -inf where there is nothing to join
-    search.collect()
     best = shown.max(axis=1, initial=-np.inf)
     while len(best):
         a = int(np.argmax(best))
         if best[a] < 0:
             break
         b = int(np.argmax(shown[a]))
-        search.spend(len(gain))
+        search.spend(len(search.graph))
         search.members[a] = np.concatenate([search.members[a], search.members[b]])
         search.members[b] = search.members[b][:0]
         gain[a] += gain[b]
@@ -155,21 +162,39 @@ def _join_greedily(search: _Search) -> None:
     search.settle()
 
 
-def _improve_once(search: _Search, known: set[bytes]) -> set[bytes]:
+def _crossing(search: Search) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clusters, the lower first, and cost of each edge between kept nodes of different clusters."""
+    first, second, cost = search.directed_edges()
+    kept = search.label == KEPT
+    a, b = search.cluster[first], search.cluster[second]
+    chosen = (a < b) & kept[first] & kept[second]
+    return a[chosen], b[chosen], cost[chosen]
+
+
+def _descend(search: Search, known: set[Print]) -> None:
+    """Rounds, until one gains nothing; `known` as in `_improve_once`."""
+    before, after = np.inf, search.objective()
+    while after < before - EPSILON:
+        before = after
+        known = _improve_once(search, known)
+        after = search.objective()
+
+
+def _improve_once(search: Search, known: set[Print]) -> set[Print]:
     """One round over neighbouring clusters, splits and labels.
 
     Args:
         search: its state is changed, never for the worse.
-        known: fingerprints of the clusters of the round before; pairs of them are not tried again.
+        known: fingerprints of clusters whose pairs, and whose splits, are not tried again.
 
     Returns:
         Fingerprints of the clusters as they were at the start.
     """
-    before = [_fingerprint(search, nodes) for nodes in search.members]
+    before = [search.fingerprint(nodes) for nodes in search.members]
     fresh = [print_ not in known for print_ in before]
     first, second = (search.cluster[nodes] for nodes in search.graph.edges.T)
-    crossing = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
-    for a, b in np.unique(crossing[first != second], axis=0).tolist():
+    pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
+    for a, b in np.unique(pairs[first != second], axis=0).tolist():
         if len(search.members[a]) and len(search.members[b]) and (fresh[a] or fresh[b]):
             search.members[a], search.members[b] = _exchange(
                 search, search.members[a], search.members[b]
@@ -177,147 +202,124 @@ def _improve_once(search: _Search, known: set[bytes]) -> set[bytes]:
     search.settle()
     nobody = np.zeros(0, np.int64)
     for number in range(len(search.members)):
-        if _fingerprint(search, search.members[number]) in known:
+        if search.fingerprint(search.members[number]) in known:
             continue
         while len(search.members[number]):
-            stay, leave = _exchange(search, search.members[number], nobody)
+            search.members[number], leave = _exchange(search, search.members[number], nobody)
             if not len(leave):
                 break
-            search.members[number] = stay
             search.members.append(leave)
     search.settle()
     _relabel(search)
     return set(before)
 
 
-def _fingerprint(search: _Search, nodes: np.ndarray) -> bytes:
-    """Tells clusters of other nodes or labels apart."""
-    ordered = np.sort(nodes)
-    return (2 * ordered + search.label[ordered]).tobytes()
-
-
 def _exchange(
-    search: _Search, nodes_a: np.ndarray, nodes_b: np.ndarray
+    search: Search, nodes_a: np.ndarray, nodes_b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Move nodes between two clusters, or join them, where that lowers the energy.
-
-    Args:
-        search: labels are changed; its clusters are not.
-        nodes_a: nodes of one cluster.
-        nodes_b: nodes of another; none to split the first.
-
-    Returns:
-        The nodes of both afterwards. Joined clusters are in the first.
-    """
+    """The nodes of two clusters after moves between them; their labels are changed in place."""
     nodes = np.concatenate([nodes_a, nodes_b])
-    costs = search.costs[np.ix_(nodes, nodes)]
-    linked = search.linked[np.ix_(nodes, nodes)]
-    label = search.label[nodes]
-    side = np.repeat([0, 1], [len(nodes_a), len(nodes_b)])
-    gains, join_gain = _first_gains(search.graph.unary[nodes], costs, linked, label, side)
-    across = (linked & (side[:, None] != side)).sum(axis=1)  # neighbours on the other side
-    free = np.ones(len(nodes), bool)
-    moves: list[tuple[int, int]] = []
-    total, best_gain, best_count = 0.0, 0.0, 0
-    movable = free.copy() if not len(nodes_b) else across > 0
-    new_label, new_side = label.copy(), side.copy()
-    while movable.any():
-        search.spend(2 * len(nodes))
-        place = int(np.argmax(np.where(movable[:, None], gains, -np.inf)))
-        node, wanted = divmod(place, 2)
-        total += float(gains[node, wanted])
-        moves.append((node, wanted))
-        if total > best_gain:
-            best_gain, best_count = total, len(moves)
-        there = new_side != new_side[node]
-        gains += _change_of_gains(
-            costs[node], MIXED_COST * linked[node], new_label, there, (new_label[node], wanted)
-        )
-        across += np.where(there, -1, 1) * linked[node]
-        new_side[node], new_label[node], free[node] = 1 - new_side[node], wanted, False
-        movable = free & (across > 0)
-    if len(nodes_b) and join_gain > max(best_gain, _EPSILON):
-        return nodes, nodes[:0]
-    if best_gain <= _EPSILON:
-        return nodes_a, nodes_b
-    for node, wanted in moves[:best_count]:
-        side[node], label[node] = 1 - side[node], wanted
-    search.label[nodes] = label
+    matrix = np.ix_(nodes, nodes)
+    clusters = Clusters(
+        unary=search.graph.unary[nodes],
+        costs=search.costs[matrix],
+        linked=search.linked[matrix],
+        label=search.label[nodes],
+        first=len(nodes_a),
+    )
+    side, search.label[nodes] = exchange(clusters, search.spend)
     return nodes[side == 0], nodes[side == 1]
 
 
-def _first_gains(
-    unary: np.ndarray, costs: np.ndarray, linked: np.ndarray, label: np.ndarray, side: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """What moving each node to the other side under each label gains, and what joining gains.
-
-    Args:
-        unary: (nodes,).
-        costs: (nodes, nodes).
-        linked: (nodes, nodes) bool.
-        label: (nodes,).
-        side: (nodes,) 0 or 1.
-
-    Returns:
-        (nodes, 2), second axis kept and suppressed; and one number.
-    """
-    kept = label == _KEPT
-    if_kept = np.where(linked, np.where(kept, costs, MIXED_COST), 0.0)
-    if_suppressed = np.where(linked & kept, MIXED_COST, 0.0)
-    now = np.where(kept[:, None], if_kept, if_suppressed)
-    other = side[:, None] != side
-    leaving = np.where(kept, unary, 0.0) + np.where(other, 0.0, now).sum(axis=1)
-    entering = np.stack(
-        [
-            unary + np.where(other, if_kept, 0.0).sum(axis=1),
-            np.where(other, if_suppressed, 0.0).sum(axis=1),
-        ],
-        axis=1,
-    )
-    return leaving[:, None] - entering, -float(np.where(other, now, 0.0).sum()) / 2
-
-
-def _change_of_gains(
-    cost: np.ndarray,
-    mixed: np.ndarray,
-    label: np.ndarray,
-    there: np.ndarray,
-    labels: tuple[int, int],
-) -> np.ndarray:
-    """How the gains of all nodes change when one moves.
-
-    Args:
-        cost: (nodes,) of joining each with the moved one.
-        mixed: (nodes,) cost when one of both is suppressed, 0 without an edge.
-        label: (nodes,).
-        there: (nodes,) bool, is the node on the side that the other moves to?
-        labels: of the moved node, before and after.
-
-    Returns:
-        (nodes, 2).
-    """
-    table = np.stack([np.stack([cost, mixed]), np.stack([mixed, np.zeros_like(cost)])])
-    old, new = table[labels[0]], table[labels[1]]  # (2, nodes) each, by the label of the node
-    own_old, own_new = (np.where(label == _KEPT, t[0], t[1]) for t in (old, new))
-    return np.where(there, old + own_new, -(new + own_old)).T
-
-
-def _relabel(search: _Search) -> None:
+def _relabel(search: Search) -> None:
     """Change labels inside the clusters, each node's at most once, the greatest gain first."""
-    graph, label = search.graph, search.label
-    same = search.linked & (search.cluster[:, None] == search.cluster)
-    kept = label == _KEPT
-    if_kept = graph.unary + np.where(same, np.where(kept, search.costs, MIXED_COST), 0.0).sum(1)
-    if_suppressed = np.where(same & kept, MIXED_COST, 0.0).sum(axis=1)
+    label, cluster, nodes = search.label, search.cluster, len(search.graph)
+    first, second, cost = search.directed_edges()
+    inside, kept = cluster[first] == cluster[second], label == KEPT
+    first, second, cost = first[inside], second[inside], cost[inside]
+    # np.bincount adds in the order of the edges.
+    if_kept = search.graph.unary + np.bincount(
+        first, np.where(kept[second], cost, MIXED_COST), minlength=nodes
+    )
+    if_suppressed = np.bincount(first, np.where(kept[second], MIXED_COST, 0.0), minlength=nodes)
     gain = np.where(kept, if_kept - if_suppressed, if_suppressed - if_kept)
-    free = np.ones(len(graph), bool)
+    free = np.ones(nodes, bool)
     while free.any():
-        search.spend(len(graph))
+        search.spend(nodes)
         node = int(np.argmax(np.where(free, gain, -np.inf)))
-        if gain[node] <= _EPSILON:
+        if gain[node] <= EPSILON:
             return
         # Of a neighbour, going over to the other label: its own sign, and the moved node's.
-        sign = np.where(label == _KEPT, 1.0, -1.0) * (1.0 if label[node] == _SUPPRESSED else -1.0)
+        sign = np.where(label == KEPT, 1.0, -1.0) * (1.0 if label[node] == SUPPRESSED else -1.0)
         change = sign * (search.costs[node] - 2 * MIXED_COST)
-        gain += np.where(same[node], change, 0.0)
+        gain += np.where(search.linked[node] & (cluster == cluster[node]), change, 0.0)
         label[node], free[node] = 1 - label[node], False
+
+
+def _kick(search: Search, kicks: int) -> None:
+    """Dissolve a part of the best solution, another each time, and descend again."""
+    tried: set[tuple[Print, Print]] = set()
+    tried_nodes = np.zeros(len(search.graph), bool)
+    for kick in range(kicks):
+        search.spend(len(search.graph) + len(search.graph.edges))
+        search.label, search.cluster = (values.copy() for values in search.best)
+        search.collect()
+        chosen = _choose_node(search, tried_nodes) if kick % 2 else _choose_pair(search, tried)
+        if not len(chosen):
+            continue
+        known = {search.fingerprint(nodes) for nodes in search.members}
+        search.label[chosen] = KEPT
+        search.cluster[chosen] = len(search.graph) + chosen  # a number of its own
+        search.collect()
+        search.settle()
+        _join_greedily(search)
+        _descend(search, known)
+        search.keep_better()
+
+
+def _choose_pair(search: Search, tried: set[tuple[Print, Print]]) -> np.ndarray:
+    """The nodes of the pair of clusters that joining gains most, or loses least.
+
+    Attraction counts twice. Of equal pairs the first is taken.
+
+    Args:
+        search: at its best state.
+        tried: fingerprints of pairs that are left out; grows by those of the chosen one.
+
+    Returns:
+        (nodes,), none where all were tried.
+    """
+    first, second, cost = _crossing(search)
+    count = len(search.members)
+    pairs, place = np.unique(first * count + second, return_inverse=True)
+    gain = np.bincount(place.ravel(), np.where(cost < 0, -2 * cost, -cost), minlength=len(pairs))
+    for pair in pairs[np.argsort(-gain, kind="stable")].tolist():
+        both = [search.members[number] for number in divmod(pair, count)]
+        prints = search.fingerprint(both[0]), search.fingerprint(both[1])
+        if prints not in tried:
+            tried.add(prints)
+            return np.concatenate(both)
+    return np.zeros(0, np.int64)
+
+
+def _choose_node(search: Search, tried: np.ndarray) -> np.ndarray:
+    """The node whose cut attraction and joined repulsion add up to most, and who attracts it.
+
+    Of equal nodes the first is taken.
+
+    Args:
+        search: at its best state.
+        tried: (nodes,) bool, nodes that are left out; grows by the chosen one.
+
+    Returns:
+        (nodes,), the chosen one first; none where all were tried.
+    """
+    if tried.all():
+        return np.zeros(0, np.int64)
+    first, second, cost = search.directed_edges()
+    joined = search.cluster[first] == search.cluster[second]
+    wrong = np.maximum(np.where(joined, cost, -cost), 0.0)
+    sums = np.bincount(first, wrong, minlength=len(search.graph))
+    node = int(np.argmax(np.where(tried, -1.0, sums)))
+    tried[node] = True
+    return np.append(node, second[(first == node) & (cost < 0)])

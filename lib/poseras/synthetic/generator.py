@@ -30,7 +30,7 @@ from .sequences import make_clip
 from .staging import Difficulty
 
 #: Counted up when the same seed no longer gives the same pictures.
-RECIPE = 1
+RECIPE = 2
 
 SETTINGS_FILE = "generation.json"
 _CHUNK = 32

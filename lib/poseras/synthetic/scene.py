@@ -80,7 +80,8 @@ def make_scene(
         seed: of the whole set, not negative.
         index: of the picture, not negative.
         difficulty: "easy" one upright person on plain ground; "standard" one to four people in any
-            posture; "crowd" up to eight who hide each other.
+            posture, side by side; "crowd" up to eight who hide each other; "closeup" one to three
+            near the camera, cut by the border of the picture.
         backgrounds: photographs of which half of the pictures take one.
         size_hw: of the picture, px.
 
@@ -191,6 +192,7 @@ def _paint(
         picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 4)))
     hits = find_hits(buffer, points, mesh.triangles, camera)
     picture = np.ascontiguousarray(picture, np.float32)
-    picture.reshape(-1, 3)[hits.pixels] = shade(mesh, hits, camera, lighting, shadows)
+    if len(hits.pixels):  # a close look may show nobody and nothing
+        picture.reshape(-1, 3)[hits.pixels] = shade(mesh, hits, camera, lighting, shadows)
     labels = np.where(buffer.triangle >= 0, mesh.picture[buffer.triangle], -1)
     return soften_edges(picture, labels)

@@ -16,9 +16,14 @@ from .solids import Solid, box, cylinder, ellipsoid, join, place
 from .textures import make_pattern
 
 Generator = np.random.Generator
-Difficulty = Literal["easy", "standard", "crowd"]
-DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "standard", "crowd")
+Difficulty = Literal["easy", "standard", "crowd", "closeup"]
+# New ones go to the end: the place of a difficulty is part of the seed.
+DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "standard", "crowd", "closeup")
 _STATURE_M = 1.7
+# Of a standing person with moderately spread arms, seen from the camera.
+_ROOM_M = 0.55
+#: How often furniture and the like stand between the camera and the people.
+_IN_FRONT = {"standard": 0.2, "crowd": 0.45, "closeup": 0.45}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,7 @@ def set_stage(rng: Generator, difficulty: Difficulty, size_hw: tuple[int, int]) 
         "easy": lambda: 1,
         "standard": lambda: int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.18, 0.12])),
         "crowd": lambda: int(rng.integers(4, 9)),
+        "closeup": lambda: int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2])),
     }[difficulty]()
     height, width = size_hw
     focal = height / 2 / np.tan(np.deg2rad(rng.uniform(28, 72)) / 2)
@@ -52,7 +58,9 @@ def set_stage(rng: Generator, difficulty: Difficulty, size_hw: tuple[int, int]) 
             break
         candidate = _neighbour(rng, difficulty, camera, places, distance)
         apart = min(float(np.linalg.norm(candidate - other)) for other in places)
-        if apart > (0.45 if difficulty == "crowd" else 0.6):
+        if apart > (0.45 if difficulty == "crowd" else 0.6) and not (
+            difficulty == "standard" and _overlaps(candidate, places)
+        ):
             places.append(candidate)
     towards = np.degrees(np.arctan2([p[0] for p in places], [p[1] for p in places]))
     turned = np.where(
@@ -63,13 +71,20 @@ def set_stage(rng: Generator, difficulty: Difficulty, size_hw: tuple[int, int]) 
     return Stage(camera, np.array(places), turned - towards)
 
 
+def _overlaps(candidate: np.ndarray, places: list[np.ndarray]) -> bool:
+    """Whether somebody at a place would stand in front of or behind somebody else."""
+    columns = [place[0] / place[1] for place in (candidate, *places)]  # tangents, from the camera
+    nearest = min(place[1] for place in (candidate, *places))
+    return min(abs(column - columns[0]) for column in columns[1:]) < _ROOM_M / nearest
+
+
 def _stature_px(rng: Generator, difficulty: Difficulty) -> float:
     """How tall a standing person would be in a picture 480 px high."""
     if difficulty == "easy":
         return rng.uniform(240, 400)
     if difficulty == "crowd":
         return float(np.exp(rng.uniform(np.log(110), np.log(560))))
-    if rng.random() < 0.4:  # cut by the border
+    if difficulty == "closeup":  # cut by the border
         return float(np.exp(rng.uniform(np.log(450), np.log(1400))))
     return float(np.exp(rng.uniform(np.log(110), np.log(460))))
 
@@ -176,7 +191,7 @@ def make_things(rng: Generator, difficulty: Difficulty, stage: Stage) -> list[La
     things = []
     for _ in range(int(rng.choice([0, 1, 2, 3, 5], p=[0.22, 0.26, 0.24, 0.18, 0.1]))):
         somebody = stage.places[rng.integers(len(stage.places))]
-        in_front = rng.random() < 0.45
+        in_front = rng.random() < _IN_FRONT[difficulty]
         share = rng.uniform(0.45, 0.85) if in_front else rng.uniform(1.15, 2.5)
         spread = 0.35 if in_front else 1.2
         at = somebody * share + [rng.normal(0, spread) * max(share, 0.5), 0]

@@ -16,7 +16,7 @@ def system_names() -> list[str]:
 
 
 def options_module(name: str) -> ModuleType:
-    """The `options.py` of a system: `Options`, `SAMPLE` and `default_view`; no Keras is imported.
+    """The `options.py` of a system: `Options`, `SAMPLE`, `FREE_OPTIONS`, `default_view`; no Keras.
 
     Raises:
         ValueError: there is no such system.
@@ -33,6 +33,30 @@ def system_class(name: str) -> Any:
     """
     _check(name)
     return importlib.import_module(f"{__name__}.{name}.system").System
+
+
+def load_resources(name: str, options: Any, skeleton: Any, earlier: Any = None) -> dict[str, Any]:
+    """The trained tables of a system, its only reading of files; nothing where it needs none.
+
+    Args:
+        name: of the system.
+        options: of the system; they name the files.
+        skeleton: of the network.
+        earlier: options and resources of a snapshot; what both options name alike is taken from
+            there and not read again.
+
+    Returns:
+        Arrays by name, which the engine keeps in snapshots.
+
+    Raises:
+        FileNotFoundError: a file is absent.
+        ValueError: a file is of another kind, or none is named.
+    """
+    _check(name)
+    module = importlib.import_module(f"{__name__}.{name}.system")
+    if not hasattr(module, "load_resources"):
+        return {}
+    return module.load_resources(options, skeleton, earlier)
 
 
 def _check(name: str) -> None:

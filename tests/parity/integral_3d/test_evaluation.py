@@ -32,6 +32,10 @@ def test_poses_are_aligned_as_by_the_originals(golden):
     similar = mpjpe.fit_similarity(case["pred"], case["gt"], with_scale=True)
     np.testing.assert_allclose(similar.scale, case["sim_scale"], rtol=0, atol=EXACT)
     np.testing.assert_allclose(similar.apply(case["pred"]), case["sim_aligned"], rtol=0, atol=EXACT)
+    gt, rest = case["gt"], case["gt"] - similar.apply(case["pred"])
+    spread = gt - gt.mean(axis=1, keepdims=True)
+    shares = (rest**2).sum(axis=(1, 2)) / (spread**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(shares, case["sim_d"], rtol=0, atol=EXACT)
     # The authors' helper multiplies rows from the left.
     rows = np.swapaxes(similar.rotation, -1, -2)
     np.testing.assert_allclose(rows, case["sim_R"], rtol=0, atol=EXACT)
@@ -91,6 +95,8 @@ def test_the_authors_errors_are_met(golden):
     # Sums of some hundred float64 numbers; the cases are rounded to no digit we could see.
     assert evaluation.stats["MPJPE"] == pytest.approx(expected["hm36_17j"], abs=1e-3)
     assert evaluation.stats["PA-MPJPE"] == pytest.approx(expected["hm36_17j_align"], abs=1e-3)
+    for axis, error in evaluation.per_axis().items():
+        assert error == pytest.approx(expected[f"hm36_17j_{axis}"], abs=1e-3), axis
     per_joint = evaluation.per_joint()
     for key, value in expected.items():
         group = key.removeprefix("hm36_")

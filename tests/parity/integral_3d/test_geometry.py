@@ -12,7 +12,15 @@ from poseras.codecs.integral import decode_coordinates
 from poseras.data.dataset import load_dataset
 from poseras.data.human36m_coco import sequence_boxes
 from poseras.data.human36m_release import decode_camera
-from poseras.data.human36m_sequences import BROKEN, PROTOCOLS, list_sequences, read_sequence
+from poseras.data.human36m_sequences import (
+    ACTIONS,
+    BROKEN,
+    CAMERA_IDS,
+    PROTOCOLS,
+    list_sequences,
+    read_sequence,
+)
+from poseras.metrics import mpjpe
 from poseras.skeleton import reindex_joints, take_joints
 
 GEOMETRY, AFFINE = "integral_3d/geometry.npz", "integral_3d/affine.npz"
@@ -175,6 +183,10 @@ def test_joint_sets_are_those_of_the_data_sets(golden, project_root):
         if name == "Human36M":
             assert tuple(spelled) == skeleton.keypoints
             assert [list(limb) for limb in skeleton.limbs] == case["skeleton"]
+            counted = [skeleton.index_of(joint) for joint in mpjpe.JOINT_VARIANTS[17]]
+            assert counted == case["eval_joint"]
+            assert dict(zip(case["action_idx"], case["action_name"], strict=True)) == ACTIONS
+            assert case["camera_idx"] == list(range(1, len(CAMERA_IDS) + 1))
         pairs = {frozenset(pair) for pair in skeleton.flip_pairs}
         assert pairs == {frozenset(pair) for pair in case["flip_pairs"]}
 

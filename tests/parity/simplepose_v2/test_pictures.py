@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from poseras.data.annotation import read_coco
+from poseras.data.colours import tint, turn_grey
 from poseras.data.ignored_regions import rasterise_regions
 from poseras.data.image_augment import (
     PictureChange,
     change_matrix,
     find_middle,
     keypoints_in_picture_view,
-    tint,
-    turn_grey,
 )
 from poseras.data.image_records import all_pictures, training_pictures
 from poseras.data.image_samples import warp_picture
@@ -118,6 +117,10 @@ def test_pictures_are_changed_as_by_the_original(golden, original, tag):
     np.testing.assert_allclose(shown, data[f"anns_out_{tag}"][..., :3], rtol=0, atol=1e-3)
     order = np.arange(anns.shape[1]) if permutation is None else permutation
     np.testing.assert_array_equal(order, data[f"joint_perm_{tag}"])
+    # The way home, which results take, is that of the original: all but what fell out of the view.
+    back = data[f"anns_back_{tag}"][..., :3]
+    home = transform_points(np.float64(shown[:, np.argsort(order), :2]), invert_affine(matrix))
+    np.testing.assert_allclose(home, back[..., :2], rtol=0, atol=1e-3)
 
 
 @pytest.mark.golden("simplepose_v2/colour.npz", keys=r"image_(?P<tag>\d+)")

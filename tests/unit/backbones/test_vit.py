@@ -3,7 +3,13 @@ import keras
 import numpy as np
 import pytest
 
-from poseras.backbones.vit import PositionEmbedding, SelfAttention, build_backbone, rename_entries
+from poseras.backbones.vit import (
+    PositionEmbedding,
+    SelfAttention,
+    build_backbone,
+    number_layer,
+    rename_entries,
+)
 
 SMALL = {"depth": 2, "width": 8, "heads": 2, "drop_path": 0.0}
 
@@ -124,3 +130,18 @@ def test_a_mixture_of_experts_is_named_as_the_reason():
     name = "backbone.blocks.0.mlp.experts.0.weight"
     with pytest.raises(ValueError, match=r"ViTPose\+ files.* Received the entry .*experts\.0"):
         rename_entries({name: np.zeros(1)}, (64, 32))
+
+
+@pytest.mark.parametrize(
+    ("path", "layer"),
+    [
+        ("backbone.patch_embed.proj/kernel", 0),
+        ("backbone.pos_embed/bias", 0),
+        ("backbone.blocks.0.norm1/gamma", 1),
+        ("backbone.blocks.11.mlp.fc2/kernel", 12),
+        ("backbone.last_norm/gamma", 13),
+        ("keypoint_head.final_layer/kernel", 13),
+    ],
+)
+def test_layers_are_numbered_from_the_patches_to_the_head(path, layer):
+    assert number_layer(path, 12) == layer

@@ -24,6 +24,10 @@ def scripted(samples=1, **values):
         "u_occlusion": np.ones(samples),
         "u_rectangle": np.full((samples, 5), 0.5),
         "paint_keys": np.zeros(samples, np.uint64),
+        "u_shift": np.ones((samples, 3)),
+        "u_grey": np.ones(samples),
+        "u_tint": np.ones((samples, 6)),
+        "u_blur": np.ones((samples, 2)),
     }
     return augment.Draws(**(calm | {name: np.asarray(value) for name, value in values.items()}))
 
@@ -96,6 +100,16 @@ def test_scale_and_rotation_are_clipped_as_published():
     np.testing.assert_allclose(moved.boxes_xywh[:, 2], 37.5 * moved.scale)
     np.testing.assert_allclose(moved.boxes_xywh[:, 0] + moved.boxes_xywh[:, 2] / 2, 25)
     np.testing.assert_allclose(moved.rotation_deg, [-80, 0, 40])
+
+
+def test_a_shifted_box_keeps_its_size():
+    still = augment.place_people(np.tile([[10.0, 20, 30, 40]], (2, 1)), VIEW)
+    laws = Augmentation(shift_factor=0.2, shift_probability=0.3)
+    draws = scripted(2, u_shift=[[0.31, 0, 0], [0.29, 1, 0.25]])
+    moved = augment.disturb(still, np.zeros((2, 1, 3)), draws, laws)
+    np.testing.assert_allclose(moved.boxes_xywh[0], still.boxes_xywh[0])
+    # All of 0.2 x 37.5 to the right, half of 0.2 x 50 up.
+    np.testing.assert_allclose(moved.boxes_xywh[1], [6.25 + 7.5, 15 - 5, 37.5, 50])
 
 
 def test_the_default_laws_change_nothing():

@@ -98,6 +98,16 @@ def test_an_unknown_split_lists_those_there_are(tmp_path):
         ("oks_sigmas: [0.06, 0.06]", "limbs: []", r"needs oks_sigmas .* Stars/wrists_2 has none"),
         ("l_hand: left_wrist", "l_hand: left_wirst", r"unknown left_wirst\. Did you mean left_w"),
         ("left: [0, 0, 255], ", "", r"star_5\.colours lacks left"),
+        (
+            "evaluation:",
+            "derived: {neck: [head]}\n    evaluation:",
+            r"derives neck from .* head\. D",
+        ),
+        (
+            "evaluation:",
+            "derived: {neck: []}\n    evaluation:",
+            r"does not describe a dataset: Exp",
+        ),
         ("[0, 0, 255]", "[0, 0]", r"does not describe a dataset: Expected `array` of length 3"),
         ("evaluation: coco", "evaluation: cocoa", r"Invalid enum value 'cocoa'"),
         ("images: /pictures", "detections: x", r"missing required field `images` - at `\$\.splits"),

@@ -98,3 +98,41 @@ def test_the_count_of_the_file_is_trusted_as_the_published_loader_does(project):
     assert not dataset.skip_unlabelled
     assert len(training_persons(table, skip_unlabelled=dataset.skip_unlabelled)) == 2
     assert len(training_persons(table)) == 1
+
+
+@pytest.fixture
+def coco_project(tmp_path, project_root):
+    """A picture with a labelled person, one without labels, and a crowd."""
+    folder = tmp_path / "data" / "COCO"
+    folder.mkdir(parents=True)
+    shutil.copy(project_root / "data" / "COCO" / "dataset.yaml", folder)
+    dataset = load_dataset(tmp_path, "COCO")
+    joints = dataset.skeleton.joint_count
+    people = [
+        {"id": 1, "bbox": [10, 20, 30, 40], "keypoints": [15, 25, 2] + [0] * 3 * (joints - 1)},
+        {"id": 2, "bbox": [50, 20, 30, 40], "keypoints": [0] * 3 * joints},
+        {"id": 3, "bbox": [0, 0, 90, 90], "keypoints": [0] * 3 * joints, "iscrowd": 1},
+    ]
+    shared = {"image_id": 7, "category_id": 1, "area": 600}
+    content = {
+        "images": [{"id": 7, "file_name": "7.jpg", "width": 90, "height": 90}],
+        "annotations": [{"iscrowd": 0, **person, **shared} for person in people],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(dataset.skeleton.keypoints)}],
+    }
+    write_json(dataset.split("val").annotations, content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("gt_people", "ids", "box"),
+    [("all", [1, 2, 3], [10, 20, 30, 40]), ("labelled", [1], [10, 20, 29, 39])],
+)
+def test_annotated_people_are_all_or_those_that_microsoft_s_code_keeps(
+    coco_project, gt_people, ids, box
+):
+    files = find_evaluation_files(coco_project, "COCO", "val", use_gt_box=True, gt_people=gt_people)
+    test = load_evaluation_set(files, files.dataset.skeleton)
+    assert test.records.annotation_ids.tolist() == ids
+    assert test.records.boxes_xywh[0].tolist() == box
+    assert test.origin.get("gt_people", "all") == gt_people
+    assert len(test.table) == 3, "all of them stay in the truth"

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from poseras.data.colours import tint, turn_grey
 from poseras.data.image_augment import (
     PictureChange,
     change_matrix,
@@ -12,8 +13,6 @@ from poseras.data.image_augment import (
     find_middle,
     keypoints_in_picture_view,
     shift_keypoints,
-    tint,
-    turn_grey,
 )
 from poseras.data.image_samples import warp_picture
 from poseras.data.image_view import check_image_view, place_picture, view_picture
@@ -75,7 +74,7 @@ def test_a_view_that_would_be_too_large_is_refused():
     ("view", "message"),
     [
         (replace(VIEW, rule="person_box"), "must be one of long_edge"),
-        (replace(VIEW, interpolation="pillow_linear"), "must be linear or cubic"),
+        (replace(VIEW, interpolation="pillow_linear"), "take linear or cubic"),
         (replace(VIEW, length=100), "multiple of the stride 32. Received 100"),
         (replace(VIEW, factor=0.0), "must be positive"),
         (replace(VIEW, augmentation=Augmentation(scale_std=0.1)), "of people's views"),

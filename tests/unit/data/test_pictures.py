@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from poseras.data.pictures import list_pictures, read_boxes
+from poseras.data.pictures import list_pictures, name_pictures, read_boxes
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def test_boxes_find_their_picture_by_name_or_by_number(folder):
     number, name = read_boxes(path, list_pictures(folder))
     assert number.boxes_xywh.tolist() == [[5, 6, 7, 8]] and number.scores.tolist() == [0.25]
     assert name.boxes_xywh.tolist() == [[1, 2, 3, 4]] and name.scores.tolist() == [0.5]
+
+
+def test_pictures_of_one_name_in_two_folders_are_told_apart_by_their_folders(tmp_path):
+    pictures = [tmp_path / "left" / "7.jpg", tmp_path / "right" / "7.jpg"]
+    assert name_pictures(pictures) == ["left/7.jpg", "right/7.jpg"]
+    assert name_pictures(pictures[:1]) == ["7.jpg"]
+    bare = [{"file_name": "7.jpg", "bbox": [9, 9, 9, 9]}, {"image_id": 7, "bbox": [8, 8, 8, 8]}]
+    named = {"file_name": "left/7.jpg", "bbox": [1, 2, 3, 4]}
+    first, second = read_boxes(write_boxes(tmp_path, [*bare, named]), pictures)
+    assert first.boxes_xywh.tolist() == [[1, 2, 3, 4]] and not len(second.boxes_xywh)
+    with pytest.raises(ValueError, match="0 of 2 boxes"):
+        read_boxes(write_boxes(tmp_path, bare), pictures)
 
 
 def test_a_picture_without_a_box_has_no_row(folder):

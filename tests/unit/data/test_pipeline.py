@@ -246,7 +246,7 @@ def test_pictures_in_memory_give_the_samples_of_their_files(records):
     boxes = [records.boxes_xywh[records.image_index == n] for n in range(9)]
     made = pipeline.records_of_boxes(pictures, boxes, JOINTS)
     np.testing.assert_array_equal(made.image_index, records.image_index)
-    memory = take(pipeline.view_pictures(pictures, made, VIEW, batch_size=5), 99)
+    memory = list(pipeline.view_pictures(pictures, made, VIEW, batch_size=5))
     files = take(pipeline.build_inference_batches(records, VIEW, batch_size=5), 99)
     for key in ("image", "image_to_network", "index", "boxes_xywh"):
         np.testing.assert_array_equal(by_sample(memory)[key], by_sample(files)[key])

@@ -99,6 +99,30 @@ def test_joints_of_another_order_are_found_by_name(tmp_path):
     assert records.space.joints_valid[0].tolist() == [True, False, True]
 
 
+def test_joints_of_the_network_that_follow_from_others_are_derived_in_space_and_picture(tmp_path):
+    network = Skeleton("Other", ("pelvis", "nose", "chest"))
+    dataset = replace(
+        write(tmp_path, [person(keypoints=[1, 1, 2, 2, 2, 2, 4, 8, 1])]),
+        skeletons={"small": OWN},
+        derived={"pelvis": ["left_hip", "right_hip"], "chest": ["pelvis", "neck"]},
+    )
+    table = read_split(dataset, "val", skeleton=network)
+    assert table.keypoints[0].tolist() == [[3, 5, 1], [1, 1, 2], [0, 0, 0]]
+    records = annotated_persons(table)
+    path = dataset.split("val").annotations
+    space = attach_space(records, path, dataset, network, box_mm=BOX_MM).space
+    np.testing.assert_allclose(space.joints_camera_mm[0, 0], [0, 0, 4000])
+    assert space.joints_valid[0].tolist() == [True, True, False]
+
+
+def test_a_derived_joint_is_labelled_where_its_sources_are(tmp_path):
+    rules = {"pelvis": ["left_hip", "right_hip"]}
+    dataset = replace(write(tmp_path, [person()]), skeletons={"small": OWN}, derived=rules)
+    table = read_split(dataset, "val", skeleton=Skeleton("Other", ("pelvis", "left_hip")))
+    # The right hip of the file is unlabelled.
+    assert table.keypoints[0, :, 2].tolist() == [0, 1]
+
+
 def test_people_without_joints_in_space_stay_as_they_are(tmp_path):
     flat = {"joints_camera_mm": None, "joints_camera_mm_large": None}
     records = read(tmp_path, [person(**flat)], camera=None)

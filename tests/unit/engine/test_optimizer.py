@@ -2,7 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from poseras.engine.optimizer import decayed_kernels, make_optimizer, weight_decay_loss
+from poseras.engine.optimizer import (
+    decayed_kernels,
+    make_optimizer,
+    share_rates,
+    weight_decay_loss,
+)
 
 
 def follow(name, gradients, rates, **options):
@@ -64,3 +69,15 @@ def test_kernels_decay_and_nothing_else():
         kernel.assign(np.full(kernel.shape, 2.0))
     count = 3 * 3 * 3 * 4 + 2 * 2 * 2 * 4 + 1
     assert float(weight_decay_loss(kernels, 0.1)) == pytest.approx(0.1 * count * 4 / 2)
+
+
+def test_rates_fall_by_the_decay_with_every_layer_towards_the_input():
+    weights = [keras.Variable(np.zeros(1), name=name) for name in ("first", "second", "head")]
+    depths = dict(zip((weight.path for weight in weights), (0, 1, 3), strict=True))
+    assert share_rates(weights, depths, 0.5) == [0.125, 0.25, 1.0]
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.5])
+def test_a_layer_decay_out_of_bounds_is_refused(decay):
+    with pytest.raises(ValueError, match=rf"above 0 and at most 1\. Received {decay}"):
+        share_rates([], {"a": 0}, decay)

@@ -60,3 +60,43 @@ def test_a_warm_up_rises_linearly_to_the_rate_of_the_schedule():
 def test_a_final_fraction_beyond_one_is_refused():
     with pytest.raises(ValueError, match="final_fraction must be in 0..1. Received 1.5"):
         make(final_fraction=1.5)
+
+
+def test_a_flat_first_half_stays_at_the_rate_and_the_cosine_takes_the_second():
+    schedule = make(schedule="cosine", flat_fraction=0.5, final_fraction=0.05)  # 50 steps
+    assert [schedule.rate_at(step) for step in (0, 24, 25)] == [1.0, 1.0, 1.0]
+    # The middle of the wave is step 37.5; at step 30 it is a fifth of the way, 36 degrees.
+    assert schedule.rate_at(37) > 0.05 + 0.95 * 0.5 > schedule.rate_at(38)
+    assert schedule.rate_at(30) == pytest.approx(0.05 + 0.95 * (1 + 0.8090170) / 2)
+    assert schedule.rate_at(50) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"flat_fraction": 1.0}, "flat_fraction must be at least 0 and below 1. Received 1.0"),
+        ({"flat_fraction": 0.5, "schedule": "step"}, "flat_fraction is for the schedule cosine"),
+    ],
+)
+def test_a_flat_part_that_no_cosine_follows_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(**{"schedule": "cosine", **changes})
+
+
+def test_rates_by_step_ignore_epochs_and_the_run_may_end_within_one():
+    schedule = Schedule(
+        steps_per_epoch=10,
+        learning_rate=0.1,
+        decay_steps=(3, 14),
+        decay_factors=(4, 0.5),
+        total_steps=25,
+    )
+    rates = [schedule.rate_at(step) for step in (0, 2, 3, 13, 14, 24)]
+    assert rates == pytest.approx([0.1, 0.1, 0.4, 0.4, 0.05, 0.05])
+    assert schedule.end_step == 25 and schedule.last_epoch == 3
+    plain = Schedule(steps_per_epoch=10, end_epoch=2)
+    assert plain.end_step == 20 and plain.last_epoch == 2
+    with pytest.raises(ValueError, match="each of 2 decay_steps"):
+        Schedule(steps_per_epoch=10, decay_steps=(3, 14), decay_factors=(4,))
+    with pytest.raises(ValueError, match="decay_steps must be ascending"):
+        Schedule(steps_per_epoch=10, decay_steps=(14, 3))

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from poseras.engine.snapshot import Snapshot
+from poseras.engine.train_state import collect_state, restore_state
 from poseras.engine.train_step import (
     StepSettings,
     TrainStep,
@@ -173,3 +177,57 @@ def test_decoupled_decay_shrinks_kernels_beside_the_step_of_adam():
     for name, old, a, b in zip(names, before, weights(plain), weights(decoupled), strict=True):
         shrunk = rate * decay * old if name.endswith("kernel") else 0.0 * old
         np.testing.assert_allclose(b, a - shrunk, rtol=1e-5, atol=1e-7)
+
+
+class NumberedColour(MeanColour):
+    """Its convolution is two layers before its end."""
+
+    def number_layers(self, model):
+        return {v.path: 0 if v.path.startswith("conv") else 2 for v in model.weights}
+
+
+def make_numbered(**settings):
+    return TrainStep(NumberedColour(), make_model(), StepSettings(layer_decay=0.5, **settings))
+
+
+def test_layers_near_the_input_move_by_their_share_of_the_rate():
+    plain, slowed = (
+        make_step(optimizer="sgd", weight_decay=0.0),
+        make_numbered(optimizer="sgd", weight_decay=0.0),
+    )
+    start = weights(plain)
+    for step in (plain, slowed):
+        step([make_batch()], 0.1)
+    for variable, old, a, b in zip(
+        plain.model.variables, start, weights(plain), weights(slowed), strict=True
+    ):
+        share = 0.25 if variable.path.startswith("conv") else 1.0
+        np.testing.assert_allclose(b - old, share * (a - old), atol=1e-7)
+
+
+def test_the_decoupled_decay_of_a_layer_follows_its_share_of_the_rate():
+    batch, rate, decay = make_batch(), 0.01, 0.5
+    without = make_numbered(optimizer="adamw", weight_decay=0.0)
+    decayed = make_numbered(optimizer="adamw", weight_decay=decay)
+    kernel = without.model.get_layer("conv").kernel.numpy()
+    for step in (without, decayed):
+        step([batch], rate)
+    a, b = (step.model.get_layer("conv").kernel.numpy() for step in (without, decayed))
+    np.testing.assert_allclose(a - b, 0.25 * rate * decay * kernel, rtol=1e-3, atol=1e-7)
+
+
+def test_a_resumed_run_with_layer_decay_equals_an_unbroken_one_bit_for_bit():
+    unbroken, first = (make_numbered(optimizer="adamw", ema_decay=0.9) for _ in range(2))
+    for step in (unbroken, first):
+        step([make_batch(seed=1)], 0.1)
+    second = make_numbered(optimizer="adamw", ema_decay=0.9)
+    restore_state(second, Snapshot(Path("memory"), collect_state(first, {}), {}, ""))
+    for step in (unbroken, second):
+        step([make_batch(seed=2)], 0.05)
+    for a, b in zip(weights(unbroken), weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_layer_decay_without_numbered_layers_is_refused():
+    with pytest.raises(ValueError, match=r"system that numbers its layers.*Received 0\.5"):
+        make_step(layer_decay=0.5)

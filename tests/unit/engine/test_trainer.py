@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from poseras.engine.logbook import read_values
 from poseras.engine.schedule import Schedule
-from poseras.engine.snapshot import list_snapshots, read_snapshot, snapshot_path
+from poseras.engine.snapshot import list_snapshots, newest_valid, read_snapshot, snapshot_path
 from poseras.engine.train_step import StepSettings
 from poseras.engine.trainer import train
 from poseras.engine.training_loop import RunSettings, explain_device_errors
@@ -137,14 +137,35 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path):
     with pytest.raises(SystemExit) as ended:
         run(tmp_path / "stopped", make_batches=stop_after(7))
     assert ended.value.code == 143
-    rolling = snapshot_path(tmp_path / "stopped" / "dump" / "data" / "run", "rolling")
-    assert read_snapshot(rolling).metadata["counters"]["step"] < 15
+    # Batches are asked for ahead, so it stops between two epochs or at the end of one.
+    newest, _ = newest_valid(tmp_path / "stopped" / "dump" / "data" / "run")
+    assert 0 < newest.metadata["counters"]["step"] < 15
     run(tmp_path / "stopped", resume=True)
     whole, stopped = last(tmp_path / "whole"), last(tmp_path / "stopped")
     assert stopped.sha256 == whole.sha256
     assert any(name.startswith("random/") for name in whole.arrays)
     values = [(tmp_path / n / "log" / "values.jsonl").read_text() for n in ("whole", "stopped")]
     assert values[0] == values[1]
+
+
+def test_a_stopped_run_with_frozen_parts_goes_on_as_if_it_had_not_stopped(tmp_path, caplog):
+    settings = StepSettings(frozen=("^conv", "beta"), ema_decay=0.9, optimizer="adamw")
+    run(tmp_path / "whole", step_settings=settings)
+    assert "FROZEN: 3 of 8 variables." in caplog.text
+    run(tmp_path / "part", step_settings=settings, epochs=1)
+    first = last(tmp_path / "part")
+    with pytest.raises(SystemExit):
+        run(tmp_path / "part", step_settings=settings, resume=True, make_batches=stop_after(7))
+    run(tmp_path / "part", step_settings=settings, resume=True)
+    whole, part = last(tmp_path / "whole"), last(tmp_path / "part")
+    assert part.sha256 == whole.sha256
+    moved = {name for name in whole.arrays if (whole.arrays[name] != first.arrays[name]).any()}
+    assert {"weights/out/kernel", "ema/out/kernel", "weights/bn/gamma"} <= moved
+    frozen = {
+        f"{kind}/{name}" for kind in ("weights", "ema") for name in ("conv/kernel", "bn/beta")
+    }
+    assert not frozen & moved
+    assert not [name for name in whole.arrays if name.startswith("optimizer/") and "conv" in name]
 
 
 def test_a_damaged_newest_snapshot_is_told_and_the_one_before_it_used(tmp_path, caplog):
@@ -190,8 +211,12 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_snapshot(tmp_
 
 def test_a_schedule_that_ends_before_the_snapshot_is_an_error(tmp_path):
     run(tmp_path, epochs=3)
-    with pytest.raises(ValueError, match="end_epoch must not lie before.*Received 2.*Set train"):
+    refused = "must not lie before.*Received train.{}; snapshot_3.*step 15.*Set it higher"
+    with pytest.raises(ValueError, match=refused.format("end_epoch=2")):
         run(tmp_path, epochs=2, resume=True)
+    shorter = Schedule(5, total_steps=12, learning_rate=1e-2)
+    with pytest.raises(ValueError, match=refused.format("total_steps=12")):
+        run(tmp_path, schedule=shorter, resume=True)
 
 
 def test_a_finished_run_has_nothing_left_to_do(tmp_path, caplog):
@@ -220,7 +245,11 @@ def test_other_joints_are_named(tmp_path):
 def test_settings_that_do_not_change_the_network_only_warn(tmp_path, caplog):
     run(tmp_path, epochs=1)
     config = {**METADATA["config"], "train.batch_size": 8, "options.sigma": 3.0}
-    run(tmp_path, epochs=2, resume=True, metadata={**METADATA, "config": config})
+    changed = {**METADATA, "config": config}
+    with pytest.raises(ValueError, match=r"written by another network.*options.sigma"):
+        run(tmp_path, epochs=2, resume=True, metadata=changed)
+    free = {"free_settings": {"options.sigma"}}
+    run(tmp_path, epochs=2, resume=True, metadata=changed, intervals=free)
     assert "CHANGED since the snapshot: options.sigma (None -> 3.0); train.batch_size (4 -> 8)" in (
         caplog.text
     )
@@ -251,6 +280,19 @@ def test_the_best_epoch_outlives_the_others(tmp_path):
     assert best.metadata["counters"]["epoch"] == 2
     lines = read_values(tmp_path / "log" / "values.jsonl")
     assert [x["validation/AP"] for x in lines if "validation/AP" in x] == [0.1, 0.9, 0.5, 0.2]
+
+
+def test_an_epoch_that_the_end_of_the_run_cuts_short_is_validated_too(tmp_path):
+    scores = iter([0.1, 0.9])
+    run(
+        tmp_path,
+        schedule=Schedule(5, total_steps=7, learning_rate=1e-2),
+        intervals={"validate_every_epochs": 1},
+        validate=lambda model: {"AP": next(scores)},
+    )
+    best = read_snapshot(snapshot_path(tmp_path / "dump" / "data" / "run", "best"))
+    assert best.metadata["counters"]["step"] == 7
+    assert list(list_snapshots(tmp_path / "dump" / "data" / "run")) == [1, 2]
 
 
 def test_averaged_weights_are_validated_and_trained_ones_come_back(tmp_path):

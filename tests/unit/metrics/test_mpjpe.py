@@ -29,6 +29,16 @@ def test_the_place_of_a_pose_does_not_count_and_a_moved_joint_counts_by_its_shar
     assert evaluate(moved[None]).per_joint()["head_top"] == pytest.approx(50)
 
 
+def test_errors_along_each_axis_are_means_of_absolute_differences():
+    moved = POSE + [1000, 2000, 3000]
+    moved[3] += [-30, 40, 10]
+    assert evaluate(moved[None]).per_axis() == pytest.approx({"x": 6, "y": 8, "z": 2})
+    known = np.ones((1, 6), bool)
+    known[0, 3] = False
+    unseen = evaluate(moved[None], valid=known).per_axis()
+    assert unseen == pytest.approx({"x": 0, "y": 0, "z": 0})
+
+
 def test_a_wrong_root_moves_everything_but_itself():
     moved = POSE.copy()
     moved[0] += [0, 0, 60]

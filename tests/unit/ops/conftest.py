@@ -1,9 +1,10 @@
-"""The ways to a result that every test of suppression goes, and the library that two of them need.
+"""The ways to a result that every test of suppression goes, and the libraries that tests need.
 
-Where the package holds no library that is up to date, one is built for the session (half a minute);
-without a compiler the tests that need it are skipped.
+Where the package holds no library that is up to date, one is built for the session (NMS: half a
+minute, the multicut: some seconds); without a compiler the tests that need it are skipped.
 """
 
+import ctypes
 import fcntl
 import os
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from poseras import ops
-from poseras.ops import build, compiled, library, reference
+from poseras.ops import build, compiled, library, multicut_compiled, reference
 
 WAYS = [
     "reference",
@@ -26,31 +27,50 @@ WAYS = [
 WITHOUT_OP = {"reference", "traced tensors without the op"}
 
 
-def build_once(folder: Path) -> Path:
-    """The library, built by whichever test process comes first."""
-    target = folder / library.LIBRARY.name
-    with open(folder / "lock", "w") as lock:
+def build_once(
+    name: str, make: Callable[[Path, str], None], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A library, built by whichever test process comes first."""
+    compiler = build.find_compiler()
+    if compiler is None:
+        pytest.skip(f"{name} is not built and there is no C++ compiler to build it")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    target = folder / name
+    with open(folder / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
-            build.build_library(target, build.find_compiler(), None, "none")
+            make(target, compiler)
     return target
 
 
 @pytest.fixture(scope="session")
 def compiled_library(tmp_path_factory: pytest.TempPathFactory) -> library.Library:
-    """The loaded library, for the whole process from then on."""
+    """The loaded library of NMS, for the whole process from then on."""
     import tensorflow as tf
 
     here = library.LIBRARY
     if not (here.exists() and library.find_fault(here, tf.__version__) is None):
-        if build.find_compiler() is None:
-            pytest.skip("the NMS op is not built and there is no C++ compiler to build it")
-        folder = tmp_path_factory.getbasetemp()
-        if "PYTEST_XDIST_WORKER" in os.environ:
-            folder = folder.parent
-        library.LIBRARY = build_once(folder)
+        library.LIBRARY = build_once(
+            here.name,
+            lambda target, compiler: build.build_library(target, compiler, None, "none"),
+            tmp_path_factory,
+        )
         library.load_library.cache_clear()
     loaded = library.load_library()
+    assert loaded is not None
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def compiled_multicut(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The loaded library of the multicut, for the whole process from then on."""
+    here = multicut_compiled.LIBRARY
+    if not multicut_compiled.is_up_to_date(here):
+        multicut_compiled.LIBRARY = build_once(here.name, build.build_multicut, tmp_path_factory)
+        multicut_compiled.load_library.cache_clear()
+    loaded = multicut_compiled.load_library()
     assert loaded is not None
     return loaded
 

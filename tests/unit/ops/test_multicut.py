@@ -1,14 +1,26 @@
-"""The multicut on graphs that can be solved by hand or by trying everything."""
+"""The multicut on graphs that can be solved by hand or by trying everything.
+
+Each test of the local search goes both ways, by the compiled solver and by its reference.
+"""
 
 import itertools
 
 import numpy as np
 import pytest
 
+from poseras.ops import multicut_compiled
 from poseras.ops.multicut import MAX_NODES, MIXED_COST, make_graph, solve_multicut
-from poseras.ops.multicut_local import _fill_matrices, _relabel, _Search
+from poseras.ops.multicut_local import Search, _choose_node, _choose_pair, _relabel
 
 SOLVERS = ["local", "exact"]
+
+
+@pytest.fixture(params=["compiled", "reference"], autouse=True)
+def way(request, monkeypatch):
+    if request.param == "compiled":
+        request.getfixturevalue("compiled_multicut")
+    else:
+        monkeypatch.setattr(multicut_compiled, "load_library", lambda: None)
 
 
 def make_random(nodes, density, seed):
@@ -88,6 +100,13 @@ def test_no_single_move_or_change_of_a_label_improves_what_local_search_finds(se
             active, cluster = found.active.copy(), found.cluster.copy()
             active[node], cluster[node] = keep, wanted
             assert energy(unary, edges, costs, active, cluster) > found.objective - 1e-5
+
+
+def test_kicks_leave_a_solution_that_moves_do_not_improve():
+    instance = make_random(20, 0.5, seed=20)
+    first, kicked = (solve_multicut(*instance, kicks=kicks) for kicks in (0, 8))
+    assert kicked.objective < first.objective - 1.9
+    assert kicked.objective == pytest.approx(energy(*instance, kicked.active, kicked.cluster))
 
 
 def test_clear_people_are_found_whole():
@@ -171,6 +190,7 @@ def test_the_exact_solver_stops_in_time_with_the_local_solution(caplog):
         (([1.0, 1], [[0.0, 1.0]], [1.0]), "one pair of integers"),
         (([np.nan, 1], [[0, 1]], [1.0]), "must be finite"),
         (([1.0, 1], [[0, 1]], [np.inf]), "must be finite"),
+        (([1e308, 1e308], [[0, 1]], [1.0]), "must be finite"),
         ((np.ones(MAX_NODES + 1), [], []), "raise det_min_score"),
     ],
 )
@@ -182,6 +202,9 @@ def test_wrong_graphs_are_refused(arguments, message):
 def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="solver must be local or exact. Received 'klj'"):
         solve_multicut([], [], [], solver="klj")
+    for options in ({"kicks": -1}, {"max_work": -1}):
+        with pytest.raises(ValueError, match="kicks and max_work must not be negative. Received"):
+            solve_multicut([], [], [], **options)
     with pytest.raises(ValueError, match="time_limit_s must be above 0"):
         solve_multicut([], [], [], solver="exact", time_limit_s=0)
 
@@ -191,7 +214,8 @@ def test_labels_are_changed_one_after_the_other_by_what_they_gain(seed):
     unary, edges, costs = make_random(12, 0.5, seed)
     graph, rng = make_graph(unary * 800, edges, costs * 800), np.random.default_rng(seed)
     label, cluster = rng.integers(0, 2, 12), rng.integers(0, 4, 12)
-    search = _Search(graph, *_fill_matrices(graph), label.copy(), cluster, None)
+    search = Search(graph)
+    search.label, search.cluster = label.copy(), cluster
     _relabel(search)
 
     def gain(node):
@@ -206,3 +230,33 @@ def test_labels_are_changed_one_after_the_other_by_what_they_gain(seed):
         label[best] = 1 - label[best]
         free.remove(best)
     np.testing.assert_array_equal(search.label, label)
+
+
+@pytest.mark.parametrize(("repulsion", "chosen"), [(3.0, [0, 1, 2, 3]), (5.0, [0, 1, 4])])
+def test_a_kick_begins_with_the_pair_that_nearly_joins_and_attraction_counts_twice(
+    repulsion, chosen
+):
+    # Joining {0, 1} with {2, 3} gains 2 and loses the repulsion, with {4} it loses a half.
+    edges = [[0, 1], [2, 3], [0, 2], [1, 3], [1, 4]]
+    search = Search(make_graph([-1.0] * 5, edges, [-9, -9, -2, repulsion, 0.5]))
+    search.cluster = np.array([0, 0, 1, 1, 2])
+    search.collect()
+    tried = set()
+    assert _choose_pair(search, tried).tolist() == chosen
+    assert _choose_pair(search, tried).tolist() != chosen
+    assert len(_choose_pair(search, tried)) == 0
+
+
+def test_a_kick_frees_the_node_that_its_edges_cost_most_and_those_that_attract_it():
+    edges = [[0, 1], [1, 2], [1, 3], [0, 3]]
+    search = Search(make_graph([-1.0] * 4, edges, [1.0, -2.0, -0.5, 4.0]))
+    search.cluster = np.array([0, 0, 1, 0])
+    # Node 1 is joined by 1, cut by 2; node 3 by 4 and node 0 by 5, the most.
+    tried = np.zeros(4, bool)
+    assert [_choose_node(search, tried).tolist() for _ in range(5)] == [
+        [0],
+        [3, 1],
+        [1, 2, 3],
+        [2, 1],
+        [],
+    ]

@@ -1,13 +1,16 @@
 """The truth about a picture, computed a second time in another way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from poseras.synthetic.body import COCO_17, H36M_18
+from poseras.synthetic.rotations import turn
 from poseras.synthetic.scene import draw_scene, join_layers, make_scene, stage_scene
 from poseras.synthetic.truth import HIDDEN, OUTSIDE, SEEN, allowed_depths
 
-SCENES = [("easy", 0), ("standard", 3), ("standard", 8), ("crowd", 1)]
+SCENES = [("easy", 0), ("standard", 3), ("closeup", 8), ("crowd", 1)]
 
 
 @pytest.fixture(scope="module", params=SCENES, ids=lambda scene: f"{scene[0]}-{scene[1]}")
@@ -163,5 +166,27 @@ def test_crowds_hold_many_people_who_hide_each_other(assets):
 
 
 def test_an_unknown_difficulty_is_named(assets):
-    with pytest.raises(ValueError, match="easy, standard, crowd. Received 'hard'"):
+    with pytest.raises(ValueError, match="easy, standard, crowd, closeup. Received 'hard'"):
         make_scene(assets, seed=0, index=0, difficulty="hard")
+
+
+def test_a_picture_that_shows_nobody_is_a_picture_all_the_same(assets):
+    rng = np.random.default_rng(0)
+    staging = stage_scene(assets, rng, "standard", (1, 2, 3))
+    turned = staging.camera.rotation @ turn([0, 0, 1], 180)
+    away = replace(staging, camera=replace(staging.camera, rotation=turned), things=())
+    scene = draw_scene(away)
+    assert scene.people == ()
+    assert scene.image_rgb.std() > 1
+
+
+def test_close_people_are_cut_by_the_border_and_others_are_not(assets):
+    def share_cut(difficulty):
+        people = [
+            person
+            for index in range(8)
+            for person in make_scene(assets, seed=2, index=index, difficulty=difficulty).people
+        ]
+        return np.mean([(person.keypoints[:, 2] == OUTSIDE).any() for person in people])
+
+    assert share_cut("closeup") > 0.6 > 0.4 > share_cut("standard")

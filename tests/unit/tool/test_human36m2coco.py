@@ -63,6 +63,21 @@ def test_all_frames_are_written_on_request(folders, tmp_path):
     assert len(content["images"]) == 6
 
 
+def test_boxes_hold_two_metres_around_the_root_or_the_joints_closely(folders, tmp_path):
+    arguments = ("--preprocessed", folders, "--output", tmp_path, "--allow-missing")
+    found = {}
+    for kind in ("root", "joints"):
+        run(*arguments, "--subjects", 1, "--boxes", kind)
+        content = json.loads((tmp_path / "s_01_every_5.json").read_text())
+        found[kind] = content["annotations"][0]
+    x, y = np.reshape(found["joints"]["keypoints"], (-1, 3))[:, :2].T
+    left, top, right, bottom = max(x.min(), 0), max(y.min(), 0), min(x.max(), 110), y.max()
+    np.testing.assert_allclose(
+        found["joints"]["bbox"], [left, top, right - left, min(bottom, 100) - top], atol=2e-3
+    )
+    assert found["root"]["area"] > found["joints"]["area"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

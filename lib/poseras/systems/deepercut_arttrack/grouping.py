@@ -55,7 +55,9 @@ def group(candidates: Arrays, models: LogisticModels, options: Options) -> Peopl
     joints = candidates["peak_scores"].shape[0]
     detections = list_detections(candidates)
     sparse = COCO_GRAPH if options.sparse_graph == "coco_40" else ()
-    edges, probabilities = link_detections(detections, models, joints, sparse)
+    edges, probabilities = link_detections(
+        detections, models, joints, sparse, options.same_joint_px
+    )
     solution = solve_multicut(
         probability_cost(detections.scores),
         edges,
@@ -64,11 +66,15 @@ def group(candidates: Arrays, models: LogisticModels, options: Options) -> Peopl
         max_work=options.max_work or None,
     )
     kept = np.ones(len(detections), bool) if options.keep_suppressed else solution.active
-    return gather_people(detections, kept, solution.cluster, joints)
+    return gather_people(detections, kept, solution.cluster, joints, options.min_joints)
 
 
 def gather_people(
-    detections: Detections, kept: np.ndarray, cluster: np.ndarray, joints: int
+    detections: Detections,
+    kept: np.ndarray,
+    cluster: np.ndarray,
+    joints: int,
+    min_joints: int = 1,
 ) -> People:
     """Clusters to people.
 
@@ -80,6 +86,7 @@ def gather_people(
         kept: (detections,) bool.
         cluster: (detections,).
         joints: of the skeleton.
+        min_joints: people with fewer are left out.
     """
     numbers, person = np.unique(cluster[kept], return_inverse=True)
     joint, scores = detections.joints[kept], detections.scores[kept]
@@ -92,4 +99,5 @@ def gather_people(
     found = weights > 0
     points = np.where(found[..., None], sums / np.where(found, weights, 1.0)[..., None], 0.0)
     order = np.argsort(-best.mean(axis=1), kind="stable")
+    order = order[found[order].sum(axis=1) >= min_joints]
     return People(points[order], best[order], best.mean(axis=1)[order])

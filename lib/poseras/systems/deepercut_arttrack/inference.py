@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...codecs.location_refinement import (
     place_peaks,
 )
 from ...codecs.pairwise import decode_pairwise, merge_flipped_pairwise
+from ...codecs.resampling import resize_maps
 from .options import STRIDE, Options
 
 Tensors = Mapping[str, Any]
@@ -54,6 +56,45 @@ def merge_flip(
             back = ops.take(ops.flip(other, axis=2), np.asarray(flip_permutation), axis=-1)
             merged[name] = (maps + back) * 0.5
     return merged
+
+
+def merge_scales(outputs: Sequence[Tensors], resources: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The mean of what a network says of the same pictures in several sizes.
+
+    Maps are brought to the first one's grid, and vectors to its pixels.
+
+    Args:
+        outputs: for each size, the first of which decides.
+        resources: the pairwise statistics, where the network has pairwise maps.
+    """
+    first, *others = outputs
+    merged = {}
+    for name, maps in first.items():
+        means, deviations = np.float32(0), np.float32(1)
+        if name == "pairwise":
+            means = np.float32(resources["means_px"])
+            deviations = np.float32(resources["deviations_px"])
+        total = maps
+        for other in others:
+            total = total + _bring_to(other[name], maps, means, deviations)
+        merged[name] = total / len(outputs)
+    return merged
+
+
+def _bring_to(maps: Any, target: Any, means: Any, deviations: Any) -> Any:
+    """Maps in the grid of a target, standardised vectors also in its pixels."""
+    (old_height, old_width), (height, width) = ops.shape(maps)[1:3], ops.shape(target)[1:3]
+    flat = ops.reshape(maps, (*ops.shape(maps)[:3], math.prod(maps.shape[3:])))
+    resized = resize_maps(flat, (height, width), "bilinear")
+    resized = ops.reshape(resized, (*ops.shape(resized)[:3], *maps.shape[3:]))
+    if len(maps.shape) == 4:
+        return resized
+    across, down = (
+        ops.cast(new, "float32") / ops.cast(old, "float32")
+        for new, old in ((width, old_width), (height, old_height))
+    )
+    vectors = (resized * deviations + means) * ops.stack([across, down])
+    return (vectors - means) / deviations
 
 
 def decode(

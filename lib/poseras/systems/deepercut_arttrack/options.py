@@ -9,10 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ...check import check_choices, check_positive
 from ...picture_augmentation import PictureAugmentation
 from ...structures import View
 
 SAMPLE = "image"
+#: Settings that name files; relative ones start at the project root.
+FILES = ("pairwise_statistics", "pairwise_models")
+#: Settings of targets, losses and decoding: the network's variables do not depend on them, so a run
+#: may go on with other ones.
+FREE_OPTIONS = frozenset(
+    (
+        *("input_shape", "part_radius", "stale_pairwise", "part_weights", "use_ignore_mask"),
+        *("huber", "refinement_weight", "pairwise_weight"),
+        *("candidates", "nms_radius", "det_min_score", "sparse_graph", "same_joint_px"),
+        *("solver", "max_work", "min_joints", "keep_suppressed"),
+        *("pairwise_statistics", "pairwise_models", "statistics_scale"),
+    )
+)
 
 #: Pixels per cell of all maps, and of the backbone's features.
 STRIDE = 8
@@ -34,7 +48,8 @@ class Options:
     """The settings of one network, its targets, its losses, its decoder and its grouping.
 
     Attributes:
-        input_shape: height and width of a training picture in pixels, multiples of 16.
+        input_shape: height and width of a training picture in pixels, multiples of 16, where the
+            view crops; as published, pictures are resized whole.
         depth: of the ResNet, 101 or 50 as published; 18 and 34 are light.
         backbone_width: filters of its stem, 64 in every published network.
         batch_norm: `frozen` uses the moving statistics in training too, as published, and needs
@@ -63,11 +78,14 @@ class Options:
         det_min_score: the lowest part score of a candidate.
         sparse_graph: pairs of joints that are compared: `all`, or `coco_40`, those of the published
             demo for COCO's joints.
+        same_joint_px: of the view; two candidates of one joint this far apart are as probably one
+            person's as not.
         pairwise_statistics: file, folder or archive with `pairwise_stats.mat`; `pairwise` needs it.
         pairwise_models: folder or archive of the logistic models; `pairwise` needs it to group.
         statistics_scale: what the statistics are multiplied by, where pictures are not at scale 1.
         solver: of the multicut, see `ops.multicut`.
         max_work: where the local solver stops; 0 never.
+        min_joints: people with fewer joints found are left out.
         keep_suppressed: kept from the published code: suppressed candidates are people of their
             own.
 
@@ -98,22 +116,20 @@ class Options:
     nms_radius: float = 5.0
     det_min_score: float = 0.2
     sparse_graph: Literal["all", "coco_40"] = "all"
+    same_joint_px: float = 37.5
     pairwise_statistics: str = ""
     pairwise_models: str = ""
     statistics_scale: float = 1.0
     solver: Literal["local", "exact"] = "local"
     max_work: int = 0
+    min_joints: int = 1
     keep_suppressed: bool = False
 
     def __post_init__(self) -> None:
+        check_choices(self)
         _check_network(self)
-        positive = (
-            "batch_norm_epsilon part_radius refinement_deviation candidates nms_radius "
-            "statistics_scale"
-        )
-        for name in positive.split():
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive. Received {getattr(self, name)}.")
+        check_positive(self, "batch_norm_epsilon part_radius refinement_deviation candidates")
+        check_positive(self, "nms_radius statistics_scale min_joints same_joint_px")
         if not 0 <= self.det_min_score < 1:
             raise ValueError(f"det_min_score must be in 0..1. Received {self.det_min_score}.")
         if min(self.refinement_weight, self.pairwise_weight, self.max_work) < 0:
@@ -131,7 +147,7 @@ class Options:
 def default_view(options: Options) -> View:
     """How the published recipe prepares a picture, and how it varies it in training.
 
-    Pictures are taken as they are and padded to the stride of the features.
+    Pictures are taken as they are; for testing they are padded to the stride of the features.
     """
     return View(
         rule="scale",
@@ -141,7 +157,9 @@ def default_view(options: Options) -> View:
         interpolation="pillow_linear",
         border_rgb=(124, 117, 104),
         outside_joints="keep",
-        picture_augmentation=PictureAugmentation(scale=(0.85, 1.15), flip_probability=0.5),
+        picture_augmentation=PictureAugmentation(
+            form="resize", scale=(0.85, 1.15), flip_probability=0.5
+        ),
     )
 
 

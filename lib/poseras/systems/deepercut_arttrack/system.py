@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from ...checkpoints.pairwise_files import read_logistic_models, read_pairwise_statistics
+from ...checkpoints.pairwise_files import (
+    read_joint_names,
+    read_logistic_models,
+    read_pairwise_statistics,
+)
 from ...codecs.pairwise_models import LogisticModels, PairwiseStatistics
 from ...skeleton import Skeleton
 from ...structures import People
 from . import grouping
-from .inference import decode, merge_flip
+from .inference import decode, merge_flip, merge_scales
 from .losses import compute_loss
 from .model import build_model
 from .options import COCO_GRAPH, Options
@@ -23,13 +27,23 @@ from .targets import encode
 
 Tensors = Mapping[str, Any]
 
+_STATISTICS = ("means_px", "deviations_px")
 _MODEL_PARTS = ("model_pairs", "model_lower", "model_upper", "model_weights")
 #: Logit of a part score of 1 in perfect outputs.
 _SURE = 12.0
 
 
-def load_resources(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray]:
+def load_resources(
+    options: Options,
+    skeleton: Skeleton,
+    earlier: tuple[Options, Mapping[str, np.ndarray]] | None = None,
+) -> dict[str, np.ndarray]:
     """The pairwise statistics and logistic models; nothing without `options.pairwise`.
+
+    Args:
+        options: name the files.
+        skeleton: the joints.
+        earlier: options and resources of a snapshot; a file that both options name is not read.
 
     Returns:
         `means_px` and `deviations_px` (pairs, 2), times `options.statistics_scale`; where
@@ -42,6 +56,24 @@ def load_resources(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray
     """
     if not options.pairwise:
         return {}
+    then, known = earlier or (options, {})
+    resources = {}
+    if _same(options, then, "pairwise_statistics", "statistics_scale"):
+        resources = {name: known[name] for name in _STATISTICS if name in known}
+    if not resources:
+        resources = _read_statistics(options, skeleton)
+    if _same(options, then, "pairwise_models") and "model_pairs" in known:
+        resources |= {name: known[name] for name in _MODEL_PARTS}
+    elif options.pairwise_models:
+        resources |= _read_models(options, skeleton)
+    return resources
+
+
+def _same(options: Options, then: Options, *names: str) -> bool:
+    return all(getattr(options, name) == getattr(then, name) for name in names)
+
+
+def _read_statistics(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray]:
     if not options.pairwise_statistics:
         raise ValueError(
             "options.pairwise=true needs options.pairwise_statistics, a pairwise_stats.mat; "
@@ -49,14 +81,28 @@ def load_resources(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray
         )
     means, deviations = read_pairwise_statistics(options.pairwise_statistics)
     PairwiseStatistics(means, deviations).require_joints(skeleton.joint_count)
-    resources = {
-        "means_px": means * options.statistics_scale,
-        "deviations_px": deviations * options.statistics_scale,
-    }
-    if options.pairwise_models:
-        models = read_logistic_models(options.pairwise_models)
-        resources |= dict(zip(_MODEL_PARTS, models, strict=True))
-    return resources
+    named = read_joint_names(options.pairwise_statistics)
+    if named and named != skeleton.keypoints:
+        strange = [n for n, own in zip(named, skeleton.keypoints, strict=True) if n != own]
+        raise ValueError(
+            f"The pairwise statistics must be of the joints of {skeleton.name} in their order. "
+            f"Received other joints, among them {', '.join(strange[:3])}, in "
+            f"{options.pairwise_statistics}; tool/pairwise_stats.py computes them for any dataset."
+        )
+    scaled = (means * options.statistics_scale, deviations * options.statistics_scale)
+    return dict(zip(_STATISTICS, scaled, strict=True))
+
+
+def _read_models(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray]:
+    models = read_logistic_models(options.pairwise_models)
+    joints = int(models[0].max()) + 1
+    if joints > skeleton.joint_count:
+        raise ValueError(
+            f"The logistic models must be of the {skeleton.joint_count} joints of {skeleton.name}. "
+            f"Received those of {joints} joints in {options.pairwise_models}; "
+            "tool/pairwise_stats.py trains them for any dataset."
+        )
+    return dict(zip(_MODEL_PARTS, models, strict=True))
 
 
 @dataclass(frozen=True)
@@ -98,6 +144,23 @@ class System:
                 "options.pairwise_statistics names their file."
             )
 
+    def check_start(self, pretrained: bool) -> None:
+        """Refuse a training that cannot succeed.
+
+        Args:
+            pretrained: whether it begins with weights of a file.
+
+        Raises:
+            ValueError: frozen statistics of nothing, or no pairwise statistics.
+        """
+        self._require_statistics()
+        if self.options.batch_norm == "frozen" and not pretrained:
+            raise ValueError(
+                "options.batch_norm=frozen needs pretrained weights: without them the activations "
+                "of so deep a network grow without bound. Received "
+                "train.initial_weights=none; name a file, or --set options.batch_norm=trained."
+            )
+
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, of any size.
 
@@ -110,7 +173,8 @@ class System:
 
         Args:
             batch: `keypoints` (batch, people, joints, 3): x px, y px in the view, visibility;
-                `image_to_network` (batch, 2, 3); `ignore_mask` (batch, height, width) bool.
+                `image_to_network` (batch, 2, 3); `ignore_mask` (batch, height, width) bool; and
+                `shown_hw` (batch, 2) where pictures were filled up to one size.
         """
         self._require_statistics()
         return encode(batch, self.resources, self.options)
@@ -145,6 +209,15 @@ class System:
         self._require_statistics()
         permutation = self.skeleton.flip_permutation
         return merge_flip(outputs, flipped_outputs, permutation, self.resources, self.options)
+
+    def merge_scales(self, outputs: Sequence[Tensors]) -> dict[str, Any]:
+        """The mean of the outputs of several sizes of the same pictures.
+
+        Args:
+            outputs: for each size; the result has the grid and the pixels of the first.
+        """
+        self._require_statistics()
+        return merge_scales(outputs, self.resources)
 
     def decode(self, outputs: Tensors) -> dict[str, Any]:
         """Outputs to candidates.

@@ -19,7 +19,7 @@ def encode(batch: Tensors, resources: Mapping[str, np.ndarray], options: Options
     """The targets of all parts that the network has.
 
     Args:
-        batch: of image samples, see `System.encode`.
+        batch: of image samples, see `System.encode`. Cells of padding are learned by nothing.
         resources: the pairwise statistics, where the network has pairwise maps.
         options: of the system.
 
@@ -41,9 +41,11 @@ def encode(batch: Tensors, resources: Mapping[str, np.ndarray], options: Options
     parts, refinement = encode_location_refinement(
         keypoints, claims.owners, stride=STRIDE, deviation_px=options.refinement_deviation
     )
-    targets = {"parts": parts, "part_weights": _weigh(parts, keypoints, batch, options)}
+    real = _real_cells(batch, parts)
+    weights = _weigh(parts, keypoints, batch, options) * ops.cast(real, "float32")
+    targets = {"parts": parts, "part_weights": weights}
     if options.location_refinement:
-        targets |= {"refinement": refinement, "refinement_known": parts > 0}
+        targets |= {"refinement": refinement, "refinement_known": ops.logical_and(parts > 0, real)}
     if options.pairwise:
         targets["pairwise"], targets["pairwise_known"] = encode_pairwise(
             keypoints,
@@ -52,6 +54,7 @@ def encode(batch: Tensors, resources: Mapping[str, np.ndarray], options: Options
             means_px=resources["means_px"],
             deviations_px=resources["deviations_px"],
         )
+        targets["pairwise_known"] = ops.logical_and(targets["pairwise_known"], real)
     return targets
 
 
@@ -65,6 +68,17 @@ def _map_size(input_hw: Any) -> tuple[Any, Any]:
     """Height and width of the maps: every step of the backbone rounds up."""
     height, width = (-(-side // FEATURE_STRIDE) * (FEATURE_STRIDE // STRIDE) for side in input_hw)
     return height, width
+
+
+def _real_cells(batch: Tensors, parts: Any) -> Any:
+    """(batch, height, width, 1) bool: the cells that each picture has without its padding."""
+    height, width = ops.shape(parts)[1:3]
+    if "shown_hw" not in batch:
+        return ops.ones((1, 1, 1, 1), "bool")
+    rows, columns = _map_size((batch["shown_hw"][:, 0], batch["shown_hw"][:, 1]))
+    down = ops.arange(height, dtype="int32")[None, :, None] < rows[:, None, None]
+    across = ops.arange(width, dtype="int32")[None, None] < columns[:, None, None]
+    return ops.logical_and(down, across)[..., None]
 
 
 def _weigh(parts: Any, keypoints: Any, batch: Tensors, options: Options) -> Any:

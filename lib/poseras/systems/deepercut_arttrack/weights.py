@@ -23,6 +23,9 @@ from .options import Options
 
 Shapes = Mapping[str, Shape]
 
+#: In which the original's checkpoints are.
+FORM = "tensorflow"
+
 _STEM = re.compile(r"resnet_v1_(\d+)/conv1/weights")
 _PARTS = "pose/part_pred/block4/biases"
 #: Setting -> the entry that is there where it is on.

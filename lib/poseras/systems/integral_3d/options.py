@@ -8,11 +8,21 @@ and width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
+from ...check import check_choices, check_positive
 from ...structures import Augmentation, View
 
 SAMPLE = "person"
+#: Settings of targets, losses and decoding: the network's variables do not depend on them, so a run
+#: may go on with other ones.
+FREE_OPTIONS = frozenset(
+    (
+        *("outside_joints", "coordinate_loss", "coordinate_weight"),
+        *("volume_weight", "volume_sigma", "volume_radius"),
+        *("flip_alignment", "bone_length_mm"),
+    )
+)
 
 #: A ResNet halves its input five times, so these views, and no others, come out at their size.
 INPUT_MULTIPLE = 32
@@ -43,6 +53,11 @@ class Options:
         final_kernel: side of the last convolution, 1 or 3 cells.
         depth_bins: cells of a volume in depth.
         box_mm: depth, height and width of the box around the root that volumes stand for, in mm.
+        depth_unit: `mm` of that box; `view` makes a volume as deep as the view is wide, cuts views
+            by people's own boxes and needs no root depth in a picture (the authors' challenge
+            entry, see `view_depth`).
+        bone_length_mm: of all bones of a person together, by which `view` comes back to mm; the
+            authors' mean over Human3.6M's people.
         outside_joints: a joint outside the box, in depth too, is not learned at all (`drop`,
             Moon's code), or is learned like any other (`keep`, the authors' code).
         coordinate_loss: `masked_l1` is Moon's mean over all joints in cells; `sum_l1` and `sum_l2`
@@ -76,6 +91,8 @@ class Options:
     final_kernel: int = 1
     depth_bins: int = 64
     box_mm: tuple[float, float, float] = (2000.0, 2000.0, 2000.0)
+    depth_unit: Literal["mm", "view"] = "mm"
+    bone_length_mm: float = 4502.881
     outside_joints: Literal["drop", "keep"] = "drop"
     coordinate_loss: Literal["masked_l1", "sum_l1", "sum_l2"] = "masked_l1"
     coordinate_weight: float = 1.0
@@ -88,7 +105,7 @@ class Options:
     flip_alignment: Literal["exact", "published"] = "exact"
 
     def __post_init__(self) -> None:
-        _check_choices(self)
+        check_choices(self)
         _check_input(self)
         _check_head(self)
         _check_volume(self)
@@ -125,11 +142,13 @@ class Options:
 
 def default_view(options: Options) -> View:
     """How the published recipe cuts a person out of a picture, and how it varies the cut."""
+    by_root = options.depth_unit == "mm"
     return View(
-        rule="root_box_3d",
+        rule="root_box_3d" if by_root else "person_box",
         size_hw=options.input_shape,
-        margin=1.0,
+        margin=1.0 if by_root else 1.25,
         box_mm=options.box_mm[1:],
+        in_space=not by_root,
         border_rgb=(0, 0, 0),
         outside_joints=options.outside_joints,
         augmentation=Augmentation(
@@ -140,13 +159,6 @@ def default_view(options: Options) -> View:
             colour_gain=0.2,
         ),
     )
-
-
-def _check_choices(options: Options) -> None:
-    for name, kind in get_type_hints(Options).items():
-        value = getattr(options, name)
-        if get_origin(kind) is Literal and value not in get_args(kind):
-            raise ValueError(f"{name} must be one of {get_args(kind)}. Received {value!r}.")
 
 
 def _check_input(options: Options) -> None:
@@ -194,9 +206,7 @@ def _check_volume(options: Options) -> None:
             "box_mm must be depth, height and width in mm, all positive. "
             f"Received {options.box_mm}."
         )
-    for name in ("volume_sigma", "volume_radius", "temperature"):
-        if getattr(options, name) <= 0:
-            raise ValueError(f"{name} must be positive. Received {getattr(options, name)}.")
+    check_positive(options, "volume_sigma volume_radius temperature bone_length_mm")
 
 
 def _check_losses(options: Options) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...codecs import integral
 from ...skeleton import Skeleton
-from . import losses
+from . import losses, view_depth
 from .model import build_model
 from .options import Options
 
@@ -26,11 +26,29 @@ class System:
         options: the hyper-parameters.
         skeleton: the joints, one volume each.
         resources: trained tables; this system needs none.
+
+    Raises:
+        ValueError: the skeleton lacks joints that the options ask for.
     """
 
     options: Options
     skeleton: Skeleton
     resources: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.options.depth_unit == "view":
+            view_depth.find_bones(self.skeleton)
+
+    @property
+    def _box(self) -> dict[str, Any]:
+        """What the codec must know of views and volumes; as deep as a view is wide in its unit."""
+        options = self.options
+        by_view = options.depth_unit == "view"
+        return {
+            "input_hw": options.input_shape,
+            "volume_dhw": options.volume_dhw,
+            "box_depth_mm": float(options.input_shape[1]) if by_view else options.box_mm[0],
+        }
 
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, to the outputs of `compute_loss`."""
@@ -42,32 +60,30 @@ class System:
         Args:
             batch: `keypoints` (batch, 1, joints, 3): x px, y px in the view, visibility, and
                 `view_scale` (batch,). In 3D also `joints_camera_mm` (batch, 1, joints, 3),
-                `joints_valid` (batch, 1, joints) and `root_camera_mm` (batch, 1, 3); without
-                them no depth is known.
+                `joints_valid` (batch, 1, joints) and `root_camera_mm` (batch, 1, 3), with
+                depth_unit=view also `camera` and `image_to_network`; without them no depth is
+                known.
 
         Returns:
             `coordinates` (batch, joints, 3), x, y, z in cells, and `weights` of the same shape,
             0 or 1, both float32.
         """
         keypoints = batch["keypoints"][:, 0]  # (batch, joints, 3)
-        depths, known = (
-            keras.ops.zeros_like(keypoints[..., 2]),
-            keras.ops.zeros_like(keypoints[..., 2]),
-        )
+        scale = batch["view_scale"]
+        depths = known = keras.ops.zeros_like(keypoints[..., 2])
         if "joints_camera_mm" in batch:
             root_z = batch["root_camera_mm"][:, 0, 2]  # (batch,)
             depths = batch["joints_camera_mm"][:, 0, :, 2] - root_z[:, None]
             known = batch["joints_valid"][:, 0]
-        options = self.options
+            if self.options.depth_unit == "view":
+                depths, scale = view_depth.depths_in_view(batch), keras.ops.ones_like(scale)
         coordinates, weights = integral.encode_coordinates(
             keypoints,
             depths,
             known,
-            batch["view_scale"],
-            input_hw=options.input_shape,
-            volume_dhw=options.volume_dhw,
-            box_depth_mm=options.box_mm[0],
-            outside_depth=options.outside_joints,
+            scale,
+            **self._box,
+            outside_depth=self.options.outside_joints,
         )
         return {"coordinates": coordinates, "weights": weights}
 
@@ -142,14 +158,13 @@ class System:
             `keypoints_px` (batch, 1, joints, 2), x before y, in pixels of the view,
             `keypoint_scores` (batch, 1, joints), 1 for every joint, because a mean tells nothing
             of its own reliability, and `joints_depth_mm` (batch, 1, joints) behind the root, for a
-            view of scale 1. All float32.
+            view of scale 1 or, with depth_unit=view, a person of usual size. All float32.
         """
-        points, depths = integral.decode_coordinates(
-            outputs["coordinates"],
-            input_hw=self.options.input_shape,
-            volume_dhw=self.options.volume_dhw,
-            box_depth_mm=self.options.box_mm[0],
-        )
+        points, depths = integral.decode_coordinates(outputs["coordinates"], **self._box)
+        if self.options.depth_unit == "view":
+            pose = keras.ops.concatenate([points, depths[..., None]], axis=-1)
+            bones, length = view_depth.find_bones(self.skeleton), self.options.bone_length_mm
+            depths = view_depth.scale_to_bones(pose, bones, length)[..., 2]
         return {
             "keypoints_px": points[:, None],
             "keypoint_scores": keras.ops.ones_like(depths)[:, None],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .vector_options import check_choices
+from ...check import check_choices
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,21 @@ def build_model(options: Options, joint_count: int) -> keras.Model:
     return keras.Model(images, outputs, name="simple_baselines")
 
 
+def number_layers(model: keras.Model, options: Options) -> dict[str, int]:
+    """Path of each variable to its layer from the input, by which learning rates may fall.
+
+    Raises:
+        ValueError: the backbone does not number its layers.
+    """
+    module = backbone_module(options.backbone)
+    if not hasattr(module, "number_layer"):
+        raise ValueError(
+            "train.layer_decay is for a backbone that numbers its layers, vit; leave it at 1. "
+            f"Received the backbone {options.backbone}."
+        )
+    return {v.path: module.number_layer(v.path, options.depth) for v in model.weights}
+
+
 def backbone_module(name: str) -> Any:
     """The file of `poseras/backbones/` that carries the name.
 

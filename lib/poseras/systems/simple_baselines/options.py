@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...check import check_choices, check_positive
 from ...structures import Augmentation, View
 from .hsr_options import Hsr
-from .vector_options import Gau, Simcc, check_choices
+from .vector_options import Gau, Simcc
 
 SAMPLE = "person"
 
@@ -34,6 +35,16 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "simcc": ("none", "dark"),
 }
 UPSAMPLING = 4  # of the head of that name
+#: Settings of targets, losses and decoding: the network's variables do not depend on them, so a run
+#: may go on with other ones.
+FREE_OPTIONS = frozenset(
+    (
+        *("sigma", "target_peak", "target_window", "loss", "use_target_weight"),
+        *("decoder", "shift_flipped", "zero_nonpositive"),
+        *("blur_kernel", "blur_border", "keep_inside"),
+        *(f"simcc.{name}" for name in ("label", "sigma", "smoothing", "beta", "soft_targets")),
+    )
+)
 
 RESNET_DEPTHS = {"tensorflow": (50, 101, 152), "pytorch": (18, 34, 50, 101, 152)}
 
@@ -283,9 +294,7 @@ def _check_numbers(options: Options) -> None:
         raise ValueError(
             f"batch_norm_momentum must be in [0, 1). Received {options.batch_norm_momentum}."
         )
-    for name in ("batch_norm_epsilon", "target_peak"):
-        if getattr(options, name) <= 0:
-            raise ValueError(f"{name} must be positive. Received {getattr(options, name)}.")
+    check_positive(options, "batch_norm_epsilon target_peak")
     if options.sigma < 0:
         raise ValueError(
             f"sigma must be positive, or 0 for 2 cells per 64 rows. Received {options.sigma}."

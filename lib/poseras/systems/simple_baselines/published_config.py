@@ -333,6 +333,8 @@ def _test(values: Mapping[str, Any]) -> dict[str, Any]:
         "test.flip_test": values["TEST.FLIP_TEST"],
         # Its MPII people come with a centre and a scale, never from a detector.
         "test.use_gt_box": mpii or values["TEST.USE_GT_BBOX"],
+        # Its annotated boxes of COCO are those that it trains on.
+        "test.gt_people": "all" if mpii else "labelled",
         "test.detections": values["TEST.COCO_BBOX_FILE"],
         # Its detections count from IMAGE_THRE on, ours above the threshold.
         "test.detection_threshold": math.nextafter(values["TEST.IMAGE_THRE"], -math.inf),

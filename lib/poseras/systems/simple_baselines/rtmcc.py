@@ -235,6 +235,12 @@ class JointAttention(keras.layers.Layer):
         weights = ops.square(ops.relu(met / sqrt(queries.shape[-1])))
         return ops.matmul(weights, values)
 
+    def count_products(self) -> int:
+        """Multiply-accumulates of one sample: queries with keys, weights with values."""
+        queries_and_keys, values = self.input
+        _, joints, width = values.shape
+        return joints * joints * (queries_and_keys.shape[-1] + width)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """That of the values."""
         return input_shape[1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...skeleton import Skeleton
 from .inference import decode, merge_flip
-from .model import build_model
+from .model import build_model, number_layers
 from .options import Options
 from .targets import compute_loss, encode
 
@@ -38,6 +38,10 @@ class System:
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, to the outputs of `compute_loss`."""
         return build_model(self.options, self.skeleton.joint_count)
+
+    def number_layers(self, model: keras.Model) -> dict[str, int]:
+        """Path of each variable to its layer from the input, for `train.layer_decay`."""
+        return number_layers(model, self.options)
 
     def encode(self, batch: Tensors) -> dict[str, Any]:
         """What the network should answer to a batch of views.

@@ -6,7 +6,9 @@ This room imports neither Keras nor TensorFlow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
+
+from ...check import check_choices
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,3 @@ class Gau:
                 "gau.width must be positive and gau.key_width positive and even. "
                 f"Received {self.width} and {self.key_width}."
             )
-
-
-def check_choices(record: Any) -> None:
-    """Raise ValueError where a field of a dataclass has none of the values that it declares."""
-    for name, kind in get_type_hints(type(record)).items():
-        value = getattr(record, name)
-        if get_origin(kind) is Literal and value not in get_args(kind):
-            raise ValueError(f"{name} must be one of {get_args(kind)}. Received {value!r}.")

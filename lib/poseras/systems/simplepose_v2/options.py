@@ -9,11 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ...check import check_choices, check_positive
 from ...picture_augmentation import PictureAugmentation
 from ...structures import View
 from .limbs import LimbSet
 
 SAMPLE = "image"
+#: Settings of targets, losses and decoding: the network's variables do not depend on them, so a run
+#: may go on with other ones.
+FREE_OPTIONS = frozenset(
+    (
+        *("input_shape", "sigma", "heatmap_clip", "offset_window", "jitter_window"),
+        *("min_scale", "label_scale_ends", "mask_threshold"),
+        *("heatmap_loss", "focal_tau", "focal_gamma", "offset_loss", "jitter_loss"),
+        *("sqrt_regression", "loss_margin", "loss_weights", "stack_weights", "loss_limit"),
+        *("feature_stage", "resize_mode", "peak_search", "candidates", "heatmap_threshold"),
+        *("min_limb", "max_distance", "use_scale", "use_jitter", "flip_offsets"),
+        *("grouping", "person_threshold", "sort_by"),
+    )
+)
 
 #: Pixels per cell of all maps.
 STRIDE = 4
@@ -139,6 +153,7 @@ class Options:
     sort_by: Literal["keypoints", "limbs"] = "keypoints"
 
     def __post_init__(self) -> None:
+        check_choices(self)
         _check_network(self)
         _check_losses(self)
         _check_numbers(self)
@@ -239,13 +254,8 @@ def _check_losses(options: Options) -> None:
 
 
 def _check_numbers(options: Options) -> None:
-    positive = (
-        "sigma batch_norm_epsilon offset_window jitter_window candidates heatmap_threshold "
-        "min_limb max_distance loss_margin loss_limit"
-    )
-    for name in positive.split():
-        if getattr(options, name) <= 0:
-            raise ValueError(f"{name} must be positive. Received {getattr(options, name)}.")
+    check_positive(options, "sigma batch_norm_epsilon offset_window jitter_window candidates")
+    check_positive(options, "heatmap_threshold min_limb max_distance loss_margin loss_limit")
     for name in ("heatmap_clip", "mask_threshold"):
         if not 0 < getattr(options, name) < 1:
             raise ValueError(f"{name} must lie between 0 and 1. Received {getattr(options, name)}.")

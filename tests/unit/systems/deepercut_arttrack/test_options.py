@@ -1,9 +1,13 @@
 """Options that break a rule say so, and the published numbers are the defaults."""
 
 import dataclasses
+import os
 
 import pytest
 
+import command_line
+import config as main_config
+from poseras.structures import View
 from poseras.systems.deepercut_arttrack.options import COCO_GRAPH, Options, default_view
 
 
@@ -35,8 +39,26 @@ def test_the_view_keeps_joints_outside_and_pads_to_the_features():
         ({"pairwise_weight": -1.0}, "must not be negative"),
         ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be in 0..1"),
         ({"backbone_width": 1}, "backbone_width must be at least 4"),
+        ({"solver": "fast"}, r"solver must be one of \('local', 'exact'\). Received 'fast'"),
+        ({"same_joint_px": 0.0}, "same_joint_px must be positive. Received 0.0"),
     ],
 )
 def test_settings_that_break_a_rule_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(Options(), **settings)
+
+
+def test_kernels_are_not_timed_anew_where_pictures_differ_in_size(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    command_line.prepare_environment(View(rule="long_edge"))
+    assert not os.environ
+    command_line.prepare_environment(default_view(Options()))
+    assert os.environ == {"TF_CUDNN_USE_AUTOTUNE": "0"}
+
+
+def test_named_files_start_at_the_project_root():
+    config = main_config.build_config(
+        {"system": "deepercut_arttrack", "options.pairwise_models": "data/x"}
+    )
+    assert config.options.pairwise_models == str(main_config.PROJECT_ROOT / "data" / "x")
+    assert config.options.pairwise_statistics == ""

@@ -1,11 +1,13 @@
 """DeeperCut on made-up people: true maps to people, mirrored maps, losses and tables by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from poseras.checkpoints.pairwise_files import write_logistic_models, write_pairwise_statistics
 from poseras.codecs.pairwise import list_pairs
-from poseras.codecs.pairwise_models import Detections, measure_statistics
+from poseras.codecs.pairwise_models import Detections, link_detections, measure_statistics
 from poseras.skeleton import Skeleton
 from poseras.systems.deepercut_arttrack.grouping import gather_people
 from poseras.systems.deepercut_arttrack.losses import cross_entropy, vector_error
@@ -94,6 +96,25 @@ def test_the_flip_test_of_true_maps_changes_nothing():
     )
 
 
+def test_vectors_of_a_picture_in_twice_the_size_come_into_the_pixels_of_the_first():
+    system = make_system()
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    means, deviations = (system.resources[n] for n in ("means_px", "deviations_px"))
+    inner = np.float32([[3, -5], [40, 2], [0, 9], [1, 1], [-8, 4], [6, 6]])
+    shape = {name: (1, 6, 9, *np.shape(maps)[3:]) for name, maps in outputs.items()}
+    small = {name: np.zeros(size, np.float32) for name, size in shape.items()}
+    small["pairwise"][:] = (inner - means) / deviations
+    small["refinement"][:] = 0.5
+    large = {name: np.zeros((1, 12, 18, *size[3:]), np.float32) for name, size in shape.items()}
+    large["pairwise"][:] = (2 * inner - means) / deviations
+    large["refinement"][:] = 1.0
+    large["parts"][:] = 4.0
+    merged = system.merge_scales([small, large])
+    np.testing.assert_allclose(merged["pairwise"], small["pairwise"], atol=1e-5)
+    np.testing.assert_allclose(merged["refinement"], small["refinement"], atol=1e-6)
+    np.testing.assert_allclose(merged["parts"], 2.0 * np.ones(shape["parts"]), atol=1e-6)
+
+
 def test_a_single_person_is_the_best_cell_of_each_joint():
     system = System(Options(), SKELETON)
     people = find_people(system, system.perfect_outputs(system.encode(make_batch(PEOPLE[:1]))))
@@ -180,6 +201,44 @@ def test_tables_are_read_scaled_and_checked(tmp_path):
         load_resources(options, other)
 
 
+def test_tables_of_other_joints_are_refused_by_their_names(tmp_path):
+    made = make_resources()
+    statistics = tmp_path / "pairwise_stats.mat"
+    numbers = (list_pairs(3), made["means_px"], made["deviations_px"])
+    options = Options(pairwise=True, pairwise_statistics=str(statistics))
+    write_pairwise_statistics(statistics, *numbers, SKELETON.keypoints)
+    assert load_resources(options, SKELETON)["means_px"].shape == (6, 2)
+    write_pairwise_statistics(statistics, *numbers, ("left_hip", "right_hip", "head_top"))
+    with pytest.raises(ValueError, match="joints of made/up.*among them head_top.*any dataset"):
+        load_resources(options, SKELETON)
+    models = [made[f"model_{part}"] for part in ("pairs", "lower", "upper", "weights")]
+    models[0] = models[0] + 1  # joints 1 to 3
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_logistic_models(folder, *models)
+    write_pairwise_statistics(statistics, *numbers)
+    with pytest.raises(ValueError, match="of the 3 joints of made/up. Received those of 4"):
+        load_resources(replace(options, pairwise_models=str(folder)), SKELETON)
+
+
+def test_tables_of_a_snapshot_stand_in_for_files_that_are_named_alike():
+    options = Options(pairwise=True, pairwise_statistics="gone", pairwise_models="gone too")
+    made = make_resources()
+    kept = load_resources(options, SKELETON, (options, made))
+    assert kept.keys() == made.keys()
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        other = replace(options, pairwise_models="elsewhere")
+        load_resources(other, SKELETON, (options, made))
+    without = load_resources(replace(options, pairwise_models=""), SKELETON, (options, made))
+    assert without.keys() == {"means_px", "deviations_px"}
+
+
+def test_people_with_few_joints_are_left_out_when_asked_for():
+    system = make_system(min_joints=3)
+    people = find_people(system, system.perfect_outputs(system.encode(make_batch())))
+    assert people.keypoints_px.shape == (2, 3, 2)
+
+
 def test_missing_tables_are_named():
     with pytest.raises(ValueError, match="needs options.pairwise_statistics"):
         load_resources(Options(pairwise=True), SKELETON)
@@ -200,3 +259,18 @@ def test_a_network_with_pairwise_maps_is_built_before_its_tables_are_known():
     model = System(options, SKELETON).build_model()
     assert model.output["pairwise"].shape[-2:] == (6, 2)
     assert model.output["parts"].shape[-1] == 3
+
+
+def test_candidates_of_one_joint_are_one_persons_up_to_a_distance():
+    detections = Detections(
+        joints=np.array([0, 0]),
+        points_px=np.array([[0.0, 0], [20, 0]]),
+        centres_px=np.zeros((2, 2)),
+        vectors_px=np.zeros((2, 3, 2)),
+        scores=np.ones(2),
+    )
+    _, near = link_detections(detections, None, 1)
+    _, far = link_detections(detections, None, 1, same_joint_px=15.0)
+    _, equal = link_detections(detections, None, 1, same_joint_px=20.0)
+    assert near[0] == pytest.approx(1 / (1 + np.exp(0.2 * 20 - 7.5)))
+    assert far[0] < 0.5 == equal[0]

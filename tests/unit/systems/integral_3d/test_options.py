@@ -17,6 +17,7 @@ from poseras.systems.integral_3d.options import Options, default_view
         ({"depth_bins": 1}, "depth_bins must be at least 2.* Received 1"),
         ({"box_mm": (2000.0, 2000.0, 0.0)}, "depth, height and width in mm, all positive"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"bone_length_mm": 0.0}, "bone_length_mm must be positive"),
         ({"volume_weight": -1.0}, "must not be negative. Received 1.0 and -1.0"),
         ({"coordinate_weight": 0.0}, "A network needs a loss"),
         ({"coordinate_weight": 0.0, "volume_loss": "binary", "volume_weight": 0.0}, "needs a loss"),
@@ -46,3 +47,9 @@ def test_the_view_shows_the_box_of_the_volumes_and_drops_what_they_drop():
     view = default_view(options)
     assert (view.rule, view.size_hw, view.box_mm) == ("root_box_3d", (384, 288), (1980.0, 1485.0))
     assert view.outside_joints == "keep"
+
+
+def test_depth_in_the_view_asks_for_boxes_of_people_who_are_known_in_space():
+    view = default_view(Options(depth_unit="view"))
+    assert (view.rule, view.margin, view.root_box_mm) == ("person_box", 1.25, (2000.0, 2000.0))
+    assert default_view(Options()).root_box_mm == (2000.0, 2000.0)

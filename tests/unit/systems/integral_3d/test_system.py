@@ -2,10 +2,13 @@ import keras
 import numpy as np
 import pytest
 
+from poseras.codecs import integral
+from poseras.data.dataset import load_dataset
 from poseras.settings import apply_differences
 from poseras.skeleton import Skeleton
 from poseras.systems.integral_3d.options import Options
 from poseras.systems.integral_3d.system import System
+from poseras.systems.integral_3d.view_depth import BONES, bone_length, find_bones
 from poseras.systems.integral_3d.weights import convert_checkpoint
 
 SMALL = Options(
@@ -156,3 +159,60 @@ def test_a_saved_model_is_read_again(tmp_path):
     np.testing.assert_allclose(
         again(pictures())["coordinates"], model(pictures())["coordinates"], atol=1e-5
     )
+
+
+def make_by_view(project_root, **changes):
+    skeleton = load_dataset(project_root, "Human36M").skeleton
+    options = apply_differences(SMALL, {"depth_unit": "view", "input_shape": (64, 64), **changes})
+    return System(options, skeleton)
+
+
+def people_far_away(joints):
+    """Two people 8 m ahead, a metre to a quarter of a pixel, seen in views that double pixels."""
+    camera = np.float32([2000, 1, 0, 0, 0, 0, 0, 0, 0])
+    return {
+        "keypoints": np.full((2, 1, joints.shape[-2], 3), 2, np.float32),
+        "view_scale": np.float32([1, 7]),
+        "joints_camera_mm": joints[:, None].astype(np.float32) + np.float32([0, 0, 8000]),
+        "joints_valid": np.ones((2, 1, joints.shape[-2]), np.float32),
+        "root_camera_mm": np.float32([[[0, 0, 8000]]] * 2),
+        "camera": np.stack([camera, camera * np.float32([0] + [1] * 8)]),
+        "image_to_network": np.float32([[[0, -0.08, 3], [0.08, 0, 5]]] * 2),
+    }
+
+
+def test_depth_in_the_view_is_the_pictures_times_the_zoom(project_root):
+    system = make_by_view(project_root, depth_bins=64)
+    joints = np.zeros((2, 18, 3))
+    joints[:, 5, 2] = 400  # 100 px in the picture, 8 in the view
+    batch = people_far_away(joints)
+    cells = np.array(system.encode(batch)["coordinates"])
+    assert cells[0, 5, 2] == pytest.approx(32 + 8, abs=1e-4)
+    assert cells[0, 0, 2] == pytest.approx(32)
+    # Without a camera all depths are those of the root, and finite.
+    np.testing.assert_allclose(cells[1, :, 2], 32)
+
+
+def test_a_pose_in_view_pixels_comes_back_with_the_usual_size(project_root):
+    system = make_by_view(project_root, bone_length_mm=5000.0)
+    cells = np.random.default_rng(1).uniform(0, 8, (3, 18, 3)).astype(np.float32)
+    decoded = system.decode({"coordinates": cells})
+    pixels, depths = integral.decode_coordinates(
+        cells, input_hw=(64, 64), volume_dhw=(8, 16, 16), box_depth_mm=64.0
+    )
+    pose = np.concatenate([pixels, np.array(depths)[..., None]], axis=-1)
+    scale = np.array(decoded["joints_depth_mm"])[:, 0] / np.array(depths)
+    length = np.array(bone_length(pose, find_bones(system.skeleton)))
+    np.testing.assert_allclose(scale, np.repeat(5000 / length[:, None], 18, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(decoded["keypoints_px"][:, 0], pixels, rtol=1e-6)
+
+
+def test_every_joint_but_the_pelvis_hangs_on_one_bone(project_root):
+    names = load_dataset(project_root, "Human36M").skeleton.keypoints
+    children = [child for child, _ in BONES]
+    assert sorted([*children, "pelvis"]) == sorted(names)
+
+
+def test_a_skeleton_without_the_bones_cannot_be_sized_by_them():
+    with pytest.raises(ValueError, match="Human3.6M's joints. Received .* made/up without"):
+        make(depth_unit="view")

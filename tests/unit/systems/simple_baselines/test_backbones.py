@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from poseras import backbones
+from poseras.engine.train_step import StepSettings, TrainStep
+from poseras.layers import count_multiply_accumulates
 from poseras.settings import apply_differences, flatten
 from poseras.skeleton import Skeleton
 from poseras.systems.simple_baselines import Options, System, default_view
@@ -272,37 +274,81 @@ def test_views_of_the_udp_codecs_are_cut_by_intervals():
     assert cut == {"vit_discs", "vit_classic"}
 
 
-PUBLISHED_PARAMETERS = {
-    "hrnet_w32": ({**HRNET, "backbone_width": 32}, 28_536_113),
-    "hrnet_w48": ({**HRNET, "backbone_width": 48}, 63_595_745),
+PUBLISHED = {
+    "hrnet_w32": ({**HRNET, "backbone_width": 32}, 28_536_113, 7.65),
+    "hrnet_w48": ({**HRNET, "backbone_width": 48}, 63_595_745, 15.69),
 }
 _CLASSIC = {"head_filters": (256, 256), "head_kernels": (4, 4)}
 _SIMPLE = {"head": "upsampling", "final_kernel": 3}
-for size, width, depth, heads, classic, simple in (
-    ("s", 384, 12, 12, 24_290_577, 21_722_513),
-    ("b", 768, 12, 12, 89_994_513, 85_912_337),
-    ("l", 1024, 24, 16, 308_544_785, 303_453_201),
-    ("h", 1280, 32, 16, 637_208_849, 631_107_857),
+for size, width, depth, heads, classic, simple, costs in (
+    ("s", 384, 12, 12, 24_290_577, 21_722_513, (5.25, 4.31)),
+    ("b", 768, 12, 12, 89_994_513, 85_912_337, (17.84, 16.78)),
+    ("l", 1024, 24, 16, 308_544_785, 303_453_201, (59.76, 58.6)),
+    ("h", 1280, 32, 16, 637_208_849, 631_107_857, (122.8, 121.6)),
 ):
     sizes = {"backbone_width": width, "depth": depth, "backbone_heads": heads}
-    PUBLISHED_PARAMETERS[f"vit_{size}"] = ({**VIT, **sizes, **_CLASSIC}, classic)
-    PUBLISHED_PARAMETERS[f"vit_{size}_simple"] = ({**VIT, **sizes, **_SIMPLE}, simple)
-for size, width, depth, count in (
-    ("t", 24, 4, 3_337_007),
-    ("s", 32, 6, 5_473_251),
-    ("m", 48, 12, 13_587_611),
-    ("l", 64, 18, 27_660_339),
+    PUBLISHED[f"vit_{size}"] = ({**VIT, **sizes, **_CLASSIC}, classic, costs[0])
+    PUBLISHED[f"vit_{size}_simple"] = ({**VIT, **sizes, **_SIMPLE}, simple, costs[1])
+for size, width, depth, count, cost in (
+    ("t", 24, 4, 3_337_007, 0.355),
+    ("s", 32, 6, 5_473_251, 0.676),
+    ("m", 48, 12, 13_587_611, 1.92),
+    ("l", 64, 18, 27_660_339, 4.14),
 ):
     sizes = {"backbone_width": width, "depth": depth, "head": "rtmcc"}
-    PUBLISHED_PARAMETERS[f"rtmpose_{size}"] = ({**CSPNEXT, **SIMCC, **sizes}, count)
+    PUBLISHED[f"rtmpose_{size}"] = ({**CSPNEXT, **SIMCC, **sizes}, count, cost)
 
 
-@pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
-def test_parameters_are_as_many_as_published(name):
-    differences, published = PUBLISHED_PARAMETERS[name]
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_and_multiply_accumulates_are_as_many_as_published(name):
+    differences, published, cost = PUBLISHED[name]
     options = apply_differences(Options(), {**differences, "input_shape": (256, 192)})
     skeleton = Skeleton(name="Test/many", keypoints=tuple(f"joint_{i}" for i in range(17)))
     # Outside of this scope each variable would take its memory: 2.5 GB for the largest.
     with keras.StatelessScope(initialize_variables=False):
         model = System(options, skeleton).build_model()
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == published
+    # Published costs have three or four digits.
+    assert count_multiply_accumulates(model)[0] / 1e9 == pytest.approx(cost, rel=1e-3, abs=0.006)
+
+
+#: HSRNet's code counts so, for 256x192 and 384x288.
+HSR_COSTS = {
+    (59, False): (6.52, 14.67),
+    (110, False): (10.16, 22.86),
+    (59, True): (5.00, 11.25),
+    (110, True): (7.08, 15.91),
+}
+
+
+@pytest.mark.parametrize(("depth", "multi_scale"), HSR_COSTS)
+def test_multiply_accumulates_of_an_hsrnet_are_those_of_its_original(depth, multi_scale):
+    differences = {**HSR_MSNET, "depth": depth, "backbone_width": 64, "head_filters": (256, 256)}
+    differences |= {"input_shape": (256, 192), "hsr.multi_scale": multi_scale}
+    options = apply_differences(Options(), differences)
+    skeleton = Skeleton(name="Test/many", keypoints=tuple(f"joint_{i}" for i in range(17)))
+    with keras.StatelessScope(initialize_variables=False):
+        model = System(options, skeleton).build_model()
+    cost = count_multiply_accumulates(model)[0] / 1e9
+    small, large = HSR_COSTS[depth, multi_scale]
+    assert cost == pytest.approx(small, abs=0.006)
+    # Four times nine sixteenths of the places, in every layer but squeeze and excitation.
+    assert 2.25 * cost == pytest.approx(large, abs=0.011)
+
+
+def test_layers_of_a_vit_are_numbered_for_rates_that_fall_towards_the_input():
+    system = make_system(NETWORKS["vit_classic"])
+    model = system.build_model()
+    layers = system.number_layers(model)
+    assert set(layers) == {v.path for v in model.weights} and set(layers.values()) == {0, 1, 2, 3}
+    step = TrainStep(system, model, StepSettings(layer_decay=0.75))
+    shares = {w.path: s for w, s in zip(step._weights, step._shares, strict=True)}
+    assert shares["backbone.patch_embed.proj/kernel"] == 0.75**3
+    assert shares["backbone.blocks.1.attn.qkv/kernel"] == 0.75
+    assert shares["keypoint_head.final_layer/kernel"] == 1
+
+
+def test_a_backbone_that_does_not_number_its_layers_has_no_layer_decay():
+    system = make_system(HRNET)
+    with pytest.raises(ValueError, match="numbers its layers, vit; .*Received the backbone hrnet"):
+        system.number_layers(system.build_model())

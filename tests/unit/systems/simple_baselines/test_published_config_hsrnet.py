@@ -118,6 +118,7 @@ def test_each_published_file_says_what_our_config_of_it_says(
     allowed = {"run", "options.sigma", "train.initial_weights", "train.log_every"}
     assert different <= allowed | {"train.batch_size"} and theirs.train.batch_size == people
     assert theirs.test.use_gt_box and not ours.test.use_gt_box
+    assert theirs.test.gt_people == "labelled"
 
 
 def test_the_run_is_named_after_network_and_file(tmp_path):
@@ -161,6 +162,14 @@ def test_one_number_is_a_square():
 def test_contradictory_fields_are_named(fields, message):
     with pytest.raises(ValueError, match=message):
         translate(changed(**fields))
+
+
+def test_a_picture_that_the_network_cannot_halve_often_enough_is_named(tmp_path):
+    raw = changed(MODEL__IMAGE_SIZE=[200, 256], MODEL__EXTRA__HEATMAP_SIZE=[50, 64])
+    path = tmp_path / "256x200.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(ValueError, match=r"divisible by the stride 16\. Received \(256, 200\)"):
+        main_config.load_config(published=path)
 
 
 def test_an_unhashable_name_is_claimed_by_nobody():

@@ -1,0 +1,287 @@
+"""pose-tensorflow's `pose_cfg.yaml` in our settings.
+
+`FIELDS` lists every key that the original knows with its default, `OTHERS` those without one. A key
+that it never reads, or that has no meaning here, is named in a note; a key that it does not know is
+an error here, while the original takes it silently.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+#: The defaults of the original's `default_config.py`.
+FIELDS: dict[str, Any] = {
+    "stride": 8.0,
+    "weigh_part_predictions": False,
+    "weigh_negatives": False,
+    "fg_fraction": 0.25,
+    "weigh_only_present_joints": False,
+    "mean_pixel": [123.68, 116.779, 103.939],
+    "shuffle": True,
+    "snapshot_prefix": "snapshot",
+    "log_dir": "log",
+    "global_scale": 1.0,
+    "location_refinement": False,
+    "locref_stdev": 7.2801,
+    "locref_loss_weight": 1.0,
+    "locref_huber_loss": True,
+    "optimizer": "sgd",
+    "intermediate_supervision": False,
+    "intermediate_supervision_layer": 12,
+    "regularize": False,
+    "weight_decay": 0.0001,
+    "mirror": False,
+    "crop": False,
+    "crop_pad": 0,
+    "scoremap_dir": "test",
+    "dataset": "",
+    "dataset_type": "default",
+    "use_gt_segm": False,
+    "batch_size": 1,
+    "video": False,
+    "video_batch": False,
+    "sparse_graph": [],
+    "pairwise_stats_collect": False,
+    "pairwise_stats_fn": "pairwise_stats.mat",
+    "pairwise_predict": False,
+    "pairwise_huber_loss": True,
+    "pairwise_loss_weight": 1.0,
+    "tensorflow_pairwise_order": True,
+}
+#: Keys that the original has no default for.
+OTHERS = (
+    *("num_joints", "all_joints", "all_joints_names", "net_type", "init_weights"),
+    *("pos_dist_thresh", "multi_step", "display_iters", "save_iters", "max_input_size"),
+    *("scale_jitter_lo", "scale_jitter_up", "adam_lr", "dataset_phase", "dataset_ann"),
+    *("coco_only_images_with_people", "nms_radius", "det_min_score", "pairwise_model_dir"),
+    *("pck_threshold", "cached_scoremaps", "scmap_threshold"),
+)
+#: Key -> why a file's value of it changes nothing.
+_WITHOUT_EFFECT = {
+    "weigh_negatives": "the original never reads it",
+    "fg_fraction": "the original never reads it",
+    "regularize": "the original never reads it",
+    "scmap_threshold": "the original never reads it",
+    "weight_decay": "the original never adds it to the loss",
+    "snapshot_prefix": "snapshots go to output/model_dump/",
+    "log_dir": "logs go to output/log/",
+    "scoremap_dir": "maps are not kept on the disk",
+    "cached_scoremaps": "maps are not kept on the disk",
+    "display_iters": "train.log_every is 20 steps",
+    "save_iters": "a snapshot is written after every epoch and every train.snapshot_minutes",
+    "pck_threshold": "PCK is given for several thresholds",
+    "coco_only_images_with_people": "pictures without people are not learned from",
+    "use_gt_segm": "people are found and scored without masks",
+    "pairwise_stats_collect": "tool/pairwise_stats.py computes the statistics",
+    "all_joints": "the skeleton has the mirrored pairs",
+    "all_joints_names": "the skeleton has the names",
+    "crop_pad": "crops are not read",
+}
+#: Values that the original offers and this project does not, by key: those that are possible.
+_POSSIBLE: dict[str, tuple[Any, ...]] = {
+    "stride": (8, 8.0),
+    "shuffle": (True, False),
+    "optimizer": ("sgd", "adam"),
+    "crop": (False,),
+    "dataset_type": ("default", "mpii", "coco", "penn_action"),
+    "video": (False,),
+    "video_batch": (False,),
+    "tensorflow_pairwise_order": (True,),
+    "net_type": ("resnet_50", "resnet_101"),
+}
+#: dataset_type -> keypoint set, and what a mirrored joint's x is moved by.
+_JOINT_SETS = {
+    "mpii": ("MPII/mpii_14", 0.0),
+    "coco": ("COCO", -1.0),
+    "penn_action": ("PennAction", 1.0),
+    "default": ("", -1.0),
+}
+#: The pairs of the shipped COCO demo are `options.sparse_graph=coco_40`.
+_COCO_PAIRS = 40
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A file in our settings.
+
+    Attributes:
+        network: `resnet_101`.
+        differences: flat settings.
+        notes: one line for each key of the file that has no effect.
+    """
+
+    network: str
+    differences: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def recognise(raw: Any) -> bool:
+    """Whether a YAML is a `pose_cfg.yaml`: it names a network and how it finds joints."""
+    told = {"init_weights", "dataset"}
+    return isinstance(raw, dict) and "net_type" in raw and not told.isdisjoint(raw)
+
+
+def translate(raw: Mapping[str, Any]) -> Translation:
+    """All that a file says, and all that it leaves to the original's defaults, in our settings.
+
+    Raises:
+        ValueError: a key that the original does not know, or a value that is not possible here.
+    """
+    known = (*FIELDS, *OTHERS)
+    for key in raw:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {nearest[0]}?" if nearest else f"Known: {', '.join(known)}."
+            raise ValueError(f"unknown key {key}. {hint}")
+    values = {**FIELDS, **raw}
+    for key, possible in _POSSIBLE.items():
+        if key in values and values[key] not in possible:
+            raise ValueError(
+                f"{key} must be one of {', '.join(map(repr, possible))} here. "
+                f"Received {values[key]!r}."
+            )
+    notes = tuple(
+        f"{key}: {value!r} has no effect: {_WITHOUT_EFFECT[key]}."
+        for key, value in raw.items()
+        if key in _WITHOUT_EFFECT
+    )
+    differences = {**_network(values), **_view(values), **_data(values), **_training(values)}
+    return Translation(str(values["net_type"]), differences, notes)
+
+
+def _network(values: Mapping[str, Any]) -> dict[str, Any]:
+    options = {
+        "depth": int(str(values["net_type"]).removeprefix("resnet_")),
+        "pixel_mean": values["mean_pixel"],
+        "location_refinement": values["location_refinement"],
+        "refinement_deviation": values["locref_stdev"],
+        "refinement_weight": values["locref_loss_weight"],
+        "huber": values["locref_huber_loss"],
+        "intermediate_supervision": values["intermediate_supervision"],
+        "part_weights": "present" if values["weigh_only_present_joints"] else "all",
+        "use_ignore_mask": values["weigh_part_predictions"] and values["dataset_type"] == "coco",
+        "pairwise": values["pairwise_predict"],
+        "pairwise_weight": values["pairwise_loss_weight"],
+        "sparse_graph": _name_graph(values),
+    }
+    if values["intermediate_supervision"]:
+        options["intermediate_unit"] = values["intermediate_supervision_layer"]
+    if values["pairwise_predict"]:
+        if values["locref_huber_loss"] != values["pairwise_huber_loss"]:
+            raise ValueError(
+                "locref_huber_loss and pairwise_huber_loss must be equal here. Received "
+                f"{values['locref_huber_loss']} and {values['pairwise_huber_loss']}."
+            )
+        options["pairwise_statistics"] = values["pairwise_stats_fn"]
+        options["pairwise_models"] = values.get("pairwise_model_dir", "")
+        options["statistics_scale"] = values["global_scale"]
+    for ours, theirs in (
+        ("part_radius", "pos_dist_thresh"),
+        ("nms_radius", "nms_radius"),
+        ("det_min_score", "det_min_score"),
+    ):
+        if theirs in values:
+            options[ours] = values[theirs]
+    return {f"options.{name}": value for name, value in options.items()}
+
+
+def _name_graph(values: Mapping[str, Any]) -> str:
+    pairs = values["sparse_graph"]
+    if pairs and (len(pairs) != _COCO_PAIRS or values["dataset_type"] not in ("coco", "default")):
+        raise ValueError(
+            f"sparse_graph must be empty or the {_COCO_PAIRS} pairs of the published COCO demo. "
+            f"Received {len(pairs)} pairs; leave it out to compare all."
+        )
+    return "coco_40" if pairs else "all"
+
+
+def _view(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Pictures at the file's scale, unpadded, as the original looks at them."""
+    scale = _number(values, "global_scale", 1.0)
+    jitter = [scale * _number(values, f"scale_jitter_{end}", 1.0) for end in ("lo", "up")]
+    _, offset = _JOINT_SETS[values["dataset_type"]]
+    laws = {
+        "scale": jitter,
+        "flip_probability": 0.5 if values["mirror"] else 0.0,
+        "mirror_offset_px": offset,
+        "max_area_px": _number(values, "max_input_size", 0.0) ** 2,
+    }
+    return {
+        "view.factor": scale,
+        "view.stride": 1,
+        **{f"view.picture_augmentation.{name}": value for name, value in laws.items()},
+    }
+
+
+def _data(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Which joints, and the files of a data set root or a `.mat` file."""
+    skeleton, _ = _JOINT_SETS[values["dataset_type"]]
+    joints = values.get("num_joints")
+    if not skeleton and joints in (14, 17):
+        skeleton = {14: "MPII/mpii_14", 17: "COCO"}[joints]
+    differences: dict[str, Any] = {"data.small_area": 0, "data.skeleton": skeleton}
+    if skeleton:
+        name = skeleton.partition("/")[0]
+        differences |= {"data.trainset": [name], "data.testset": name}
+    path = str(values["dataset"] or "")
+    if path and values["dataset_type"] == "coco":
+        phase = str(values.get("dataset_phase", "train2014"))
+        name = f"{values.get('dataset_ann', 'person_keypoints')}_{phase}.json"
+        annotations = str(PurePath(path, "annotations", name))
+        images = str(PurePath(path, "images", phase))
+    else:
+        annotations, images = path, ""
+    for group in ("data", "test"):
+        differences |= {f"{group}.annotations": annotations, f"{group}.images": images}
+    return differences
+
+
+def _training(values: Mapping[str, Any]) -> dict[str, Any]:
+    weights = str(values.get("init_weights") or "none")
+    trained = weights != "none" and not PurePath(weights).name.startswith("resnet_v1")
+    differences: dict[str, Any] = {
+        "train.batch_size": values["batch_size"],
+        "train.weight_decay": 0,
+        "train.initial_weights": weights,
+        "test.model_file": weights if trained else "",
+        "test.batch_size": 1,
+        "test.flip_test": False,
+    }
+    rates, limits = _read_steps(values)
+    if rates:
+        differences |= {
+            "train.learning_rate": rates[0],
+            "train.decay_steps": [limit + 1 for limit in limits[:-1]],
+            "train.decay_factors": [rate / rates[0] for rate in rates[1:]],
+            "train.total_steps": limits[-1] + 1,
+        }
+    if values["optimizer"] == "sgd":
+        return {**differences, "train.optimizer": "momentum"}
+    constant: dict[str, list[int]] = {"decay_steps": [], "decay_epochs": [], "decay_factors": []}
+    adam = {"optimizer": "adam", "learning_rate": _number(values, "adam_lr", 1e-4), **constant}
+    return {**differences, **{f"train.{name}": value for name, value in adam.items()}}
+
+
+def _read_steps(values: Mapping[str, Any]) -> tuple[list[float], list[int]]:
+    """The learning rates of `multi_step`, and the last iteration of each."""
+    steps = values.get("multi_step", [])
+    try:
+        return [float(rate) for rate, _ in steps], [int(limit) for _, limit in steps]
+    except (TypeError, ValueError):
+        raise ValueError(
+            "multi_step must be a list of pairs, a learning rate and its last iteration. "
+            f"Received {steps!r}."
+        ) from None
+
+
+def _number(values: Mapping[str, Any], key: str, usual: float) -> float:
+    """A number of the file; YAML takes 1e-4, without a point, for a text."""
+    value = values.get(key, usual)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{key} must be a number. Received {value!r}.") from None

@@ -1,0 +1,72 @@
+"""Results in AI Challenger's form and its score, and PCK of one person a picture."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from poseras.engine import ai_challenger_results, pck_results
+from poseras.structures import ImageTable, People
+
+
+def make_table(people=2, joints=14):
+    """Two people on the first of two pictures, far from each other, seen at all joints but one."""
+    points = np.stack([np.arange(joints) * 10.0, np.arange(joints) * 5.0], axis=1)
+    keypoints = np.ones((people, joints, 3), np.float32) * 2
+    keypoints[:, :, :2] = points + 1000 * np.arange(people)[:, None, None]
+    keypoints[:1, 3] = 0
+    return SimpleNamespace(
+        images=ImageTable(np.array([7, 9]), ("/a/left.jpg", "/a/right.jpg"), np.full((2, 2), 99)),
+        image_index=np.zeros(people, np.int32),
+        boxes_xywh=np.array([[1000.0 * n, 1000.0 * n, 130, 70] for n in range(people)]),
+        keypoints=keypoints,
+    )
+
+
+def make_people(points):
+    return People(points.astype(np.float64), np.full(points.shape[:2], 0.9), np.ones(len(points)))
+
+
+def test_perfect_people_have_the_full_score_and_each_one_too_many_costs():
+    table = make_table()
+    points = table.keypoints[..., :2]
+    scores = ai_challenger_results.score_people({7: make_people(points)}, table)
+    assert scores.score == 1 and scores.people == 2 and scores.unpredicted == 0
+    more = np.concatenate([points, points[:1] + 5000, points[:1] + 7000])
+    assert ai_challenger_results.score_people({7: make_people(more)}, table).score == 0.5
+
+
+def test_rows_have_the_form_of_the_challenge():
+    table = make_table(1)
+    people = make_people(table.keypoints[..., :2])
+    people.keypoint_scores[0, 3] = 0
+    (row,) = ai_challenger_results.list_predictions({7: people}, table.images)
+    assert row["image_id"] == "left" and list(row["keypoint_annotations"]) == ["human1"]
+    values = row["keypoint_annotations"]["human1"]
+    assert len(values) == 42 and values[3:6] == [10, 5, 1] and values[11] == 3
+    (reference,) = ai_challenger_results.list_reference(table)
+    assert reference["human_annotations"] == {"human0": [0, 0, 130, 70]}
+    assert reference["keypoint_annotations"]["human0"][9:12] == [0, 0, 3]
+
+
+def test_pck_compares_the_surest_person_with_the_first_one_annotated():
+    table = make_table()
+    points = table.keypoints[..., :2]
+    near = points[:1].copy()
+    near[0, 0, 0] += 10  # of a side of 130 px: beyond 5 %, within 10 %
+    scores = pck_results.score_people({7: make_people(near)}, table, head_size_px=50.0)
+    assert np.isnan(scores.stats["PCK@0.05"])  # joint 3 is never labelled, as in the original
+    percent = scores.evaluations[0].percent, scores.evaluations[1].percent
+    assert percent[0][0] == 0 and percent[1][0] == 100 and percent[0][1] == 100
+    assert scores.stats["PCKh@0.5"] == 100
+    wrong = pck_results.score_people({7: make_people(points[1:])}, table, head_size_px=50.0)
+    assert wrong.stats["PCKh@0.5"] == 0
+    assert scores.protocol()["PCK@0.1 by joint"][3] is None
+
+
+def test_nobody_found_is_wrong_everywhere():
+    scores = pck_results.score_people({}, make_table(1))
+    assert np.nanmax(scores.evaluations[-1].percent) == 0 and "PCKh@0.5" not in scores.stats
+    empty = make_table(0)
+    with pytest.raises(ValueError, match="PCK needs people"):
+        pck_results.score_people({}, empty)

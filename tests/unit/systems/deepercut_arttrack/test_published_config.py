@@ -1,0 +1,142 @@
+"""`pose_cfg.yaml` in our settings: the shipped recipes, and keys that are wrong."""
+
+import pytest
+import yaml
+
+import config as main_config
+from poseras.published_config import read_published_config
+from poseras.systems.deepercut_arttrack.options import COCO_GRAPH
+from poseras.systems.deepercut_arttrack.published_config import recognise, translate
+
+COCO_TRAIN = {
+    "dataset": "/data/COCO",
+    "dataset_type": "coco",
+    "dataset_phase": "train2014",
+    "dataset_ann": "person_keypoints",
+    "coco_only_images_with_people": True,
+    "net_type": "resnet_101",
+    "init_weights": "../../pretrained/resnet_v1_101.ckpt",
+    "location_refinement": True,
+    "locref_huber_loss": True,
+    "locref_loss_weight": 0.05,
+    "locref_stdev": 7.2801,
+    "pairwise_predict": True,
+    "pairwise_huber_loss": True,
+    "pairwise_loss_weight": 0.05,
+    "pairwise_stats_fn": "pairwise/pairwise_stats.mat",
+    "intermediate_supervision": True,
+    "intermediate_supervision_layer": 12,
+    "pos_dist_thresh": 17,
+    "global_scale": 1.0,
+    "scale_jitter_lo": 0.85,
+    "scale_jitter_up": 1.15,
+    "max_input_size": 850,
+    "mirror": True,
+    "multi_step": [
+        *([0.005, 10000], [0.02, 450000], [0.002, 750000]),
+        *([0.0005, 1050000], [0.0002, 1550000], [0.00005, 1800000]),
+    ],
+    "display_iters": 20,
+    "save_iters": 200000,
+}
+DEMO = {
+    "dataset_type": "mpii",
+    "num_joints": 14,
+    "net_type": "resnet_101",
+    "init_weights": "models/mpii/mpii-single-resnet-101",
+    "location_refinement": True,
+    "intermediate_supervision": True,
+    "dataset": "",
+    "scmap_threshold": 0.4,
+}
+
+
+def load(tmp_path, raw):
+    path = tmp_path / "pose_cfg.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return main_config.load_config(published=str(path))
+
+
+def test_the_shipped_coco_recipe_is_our_config(tmp_path):
+    theirs, ours = load(tmp_path, COCO_TRAIN), main_config.load_config("deepercut_coco")
+    assert theirs.system == ours.system == "deepercut_arttrack"
+    recipe = ("learning_rate", "decay_steps", "decay_factors", "total_steps", "optimizer")
+    for name in (*recipe, "batch_size", "weight_decay"):
+        assert getattr(theirs.train, name) == pytest.approx(getattr(ours.train, name)), name
+    for name in ("depth", "pairwise", "part_radius", "refinement_weight", "pairwise_weight"):
+        assert getattr(theirs.options, name) == getattr(ours.options, name), name
+    assert theirs.options.supervised_unit == ours.options.supervised_unit == 12
+    assert theirs.view.picture_augmentation == ours.view.picture_augmentation
+    assert theirs.view.stride == 1 and not theirs.test.flip_test
+    assert theirs.data.annotations == "/data/COCO/annotations/person_keypoints_train2014.json"
+    assert theirs.data.images == "/data/COCO/images/train2014"
+    assert theirs.options.pairwise_statistics.endswith("/pairwise/pairwise_stats.mat")
+    assert theirs.train.initial_weights.endswith("resnet_v1_101.ckpt")
+    assert theirs.test.model_file == ""
+
+
+def test_the_shipped_mpii_recipe_has_its_scale_and_mirror(tmp_path):
+    raw = {**COCO_TRAIN, "dataset_type": "mpii", "dataset": "/crops/dataset.mat"}
+    raw |= {"global_scale": 0.8452830189, "pairwise_predict": False}
+    theirs, ours = load(tmp_path, raw), main_config.load_config("deepercut_mpii")
+    laws = theirs.view.picture_augmentation
+    assert laws.scale == pytest.approx(ours.view.picture_augmentation.scale)
+    assert laws.mirror_offset_px == ours.view.picture_augmentation.mirror_offset_px == 0
+    assert theirs.data.skeleton == ours.data.skeleton == "MPII/mpii_14"
+    assert theirs.data.annotations == "/crops/dataset.mat" and theirs.data.trainset == ("MPII",)
+
+
+def test_a_demo_file_names_the_network_that_is_shown(tmp_path):
+    config = load(tmp_path, DEMO)
+    assert config.test.model_file == "models/mpii/mpii-single-resnet-101"
+    assert not config.options.pairwise and config.train.total_steps == 0
+
+
+def test_the_pairs_of_the_demo_are_known_and_others_are_not():
+    multi = {**COCO_TRAIN, "sparse_graph": [list(pair) for pair in COCO_GRAPH]}
+    assert translate(multi).differences["options.sparse_graph"] == "coco_40"
+    assert translate(COCO_TRAIN).differences["options.sparse_graph"] == "all"
+    with pytest.raises(ValueError, match="sparse_graph must be empty or the 40 pairs"):
+        translate({**COCO_TRAIN, "sparse_graph": [[0, 1]]})
+
+
+def test_adam_has_one_rate():
+    told = translate({**COCO_TRAIN, "optimizer": "adam", "adam_lr": 1e-3}).differences
+    assert told["train.learning_rate"] == 1e-3 and told["train.decay_steps"] == []
+    assert told["train.total_steps"] == 1800001
+
+
+def test_keys_without_effect_are_named():
+    notes = " ".join(translate({**COCO_TRAIN, "weight_decay": 0.01}).notes)
+    assert "weight_decay: 0.01 has no effect: the original never adds it" in notes
+    assert "save_iters" in notes and "net_type" not in notes
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"net_typ": "x"}, "unknown key net_typ. Did you mean net_type"),
+        ({"crop": True}, "crop must be one of False here. Received True"),
+        ({"video": True}, "video must be one of False"),
+        ({"net_type": "mobilenet"}, "net_type must be one of 'resnet_50', 'resnet_101'"),
+        ({"pairwise_huber_loss": False}, "must be equal here. Received True and False"),
+        ({"multi_step": [0.005]}, r"multi_step must be a list of pairs.*Received \[0.005\]"),
+        ({"max_input_size": None}, "max_input_size must be a number. Received None"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(more, message):
+    with pytest.raises(ValueError, match=message):
+        translate({**COCO_TRAIN, **more})
+
+
+def test_only_files_of_the_original_are_claimed(tmp_path):
+    assert recognise(COCO_TRAIN) and recognise(DEMO)
+    assert not recognise({"MODEL": {}, "DATASET": {}}) and not recognise([1])
+    path = tmp_path / "pose_cfg.yaml"
+    path.write_text(yaml.safe_dump(DEMO))
+    assert read_published_config(path)["system"] == "deepercut_arttrack"
+
+
+def test_a_resnet_50_with_the_twelfth_unit_is_refused_by_its_units(tmp_path):
+    with pytest.raises(ValueError, match="ResNet-50 has 6 units"):
+        load(tmp_path, {**COCO_TRAIN, "net_type": "resnet_50"})

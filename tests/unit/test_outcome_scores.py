@@ -1,0 +1,105 @@
+"""People found, scored by the protocol of their data set: AI Challenger's real sample."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from poseras.codecs.pairwise_models import measure_statistics
+from poseras.data.ai_challenger import convert_records, list_pictures, read_records
+from poseras.data.annotation import read_split
+from poseras.data.dataset import choose_skeleton, load_dataset, replace_files
+from poseras.data.evaluation_set import EvaluationFiles, EvaluationSet, find_evaluation_files
+from poseras.data.image_records import require_pictures, training_pictures
+from poseras.data.image_size import measure_pictures
+from poseras.evaluation import write_outcome
+from poseras.image_evaluation import load_test_pictures, score_pictures
+from poseras.outcome_scores import score_people
+from poseras.structures import People
+
+
+@pytest.fixture
+def converted(samples, tmp_path, project_root):
+    """The sample through the converter, as data set and annotations."""
+    source = samples / "AIChallenger" / "keypoint_train_annotations_20170909.json"
+    images = samples / "AIChallenger" / "images"
+    records = read_records(source)
+    sizes = measure_pictures(list_pictures(records, images), source)
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(convert_records(records, sizes).content))
+    dataset = replace_files(load_dataset(project_root, "AIChallenger"), "train", path, images)
+    return dataset, read_split(dataset, "train")
+
+
+def score(people, dataset, table):
+    files = dataset.split("train")
+    read = EvaluationFiles(dataset, "train", files.annotations, files.images, None)
+    records = training_pictures(table, small_area=0.0).people
+    test = EvaluationSet(table, records, read, {})
+    return score_people(people, test, dataset.skeleton, "fast")[0]
+
+
+def true_people(table):
+    people = {}
+    for image in np.unique(table.image_index).tolist():
+        keypoints = table.keypoints[table.image_index == image].astype(np.float64)
+        people[int(table.images.ids[image])] = People(
+            keypoints[..., :2], (keypoints[..., 2] > 0).astype(np.float64), np.ones(len(keypoints))
+        )
+    return people
+
+
+def test_the_people_of_the_sample_have_the_full_score_of_the_challenge(converted):
+    dataset, table = converted
+    require_pictures(table)
+    assert dataset.evaluation == "ai_challenger" and len(table)
+    people = true_people(table)
+    scores = score(people, dataset, table)
+    seen = (table.keypoints[..., 2] == 2).any(axis=1)
+    assert scores.stats["AP"] == pytest.approx(seen.mean())
+    moved = {
+        i: People(p.keypoints_px + 200, p.keypoint_scores, p.person_scores)
+        for i, p in people.items()
+    }
+    assert score(moved, dataset, table).stats["AP"] == 0
+
+
+def test_statistics_of_the_sample_are_of_its_fourteen_joints(converted):
+    _, table = converted
+    statistics, _ = measure_statistics(table.keypoints, table.skeleton.flip_permutation)
+    assert statistics.joint_count == 14
+
+
+def test_people_of_a_matlab_file_are_scored_by_pck_and_written(tmp_path, project_root):
+    random = np.random.default_rng(0)
+    dataset = np.zeros((1, 2), [("image", object), ("size", object), ("joints", object)])
+    poses = []
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((9, 9, 3), np.uint8))
+        points = random.integers(0, 200, (14, 2))
+        cell = np.zeros((1, 1), object)
+        cell[0, 0] = np.column_stack([np.arange(14), points]).astype(np.int32)
+        dataset[0, number] = (f"{number}.png", np.array([[3, 9, 9]]), cell)
+        poses.append(points.astype(np.float64))
+    savemat(tmp_path / "dataset.mat", {"dataset": dataset, "head_size_px": 50.0})
+    path = str(tmp_path / "dataset.mat")
+    files = find_evaluation_files(project_root, "MPII", "val", path, use_gt_box=True)
+    skeleton = choose_skeleton(project_root, ["MPII"], "MPII/mpii_14")
+    test, records = load_test_pictures(files, skeleton)
+    assert len(records) == 2
+
+    def find(_):
+        found = [People(pose[None], np.ones((1, 14)), np.ones(1)) for pose in poses]
+        found[1].keypoints_px[0, 0] += 500
+        return dict(enumerate(found))
+
+    outcome = score_pictures(find, test, records, skeleton)
+    stats = outcome.evaluation.stats
+    assert stats["PCK@0.05"] == pytest.approx(100 * (13 + 0.5) / 14)
+    assert stats["PCKh@0.5"] == pytest.approx(100 * 27 / 28)
+    assert outcome.protocol["evaluation"]["head_size_px"] == 50
+    write_outcome(outcome, tmp_path / "result")
+    metrics = json.loads((tmp_path / "result" / "metrics.json").read_text())
+    assert metrics["metrics"]["PCK@0.2"] == stats["PCK@0.2"]
