@@ -91,7 +91,8 @@ def read_video(path: str | Path) -> Iterator[VideoFrame]:
     """The frames of a video file, one at a time.
 
     Where the file is damaged, frames are left out up to the next one that can be decoded by itself;
-    one line of the log then says how many and when.
+    one line of the log then says how many and when. Damage that happens to be valid data is noticed
+    a few frames later than it begins.
 
     Raises:
         FileNotFoundError: there is no such file.
