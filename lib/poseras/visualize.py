@@ -315,8 +315,9 @@ def _draw_person(
     limb_colours, joint_colours = _colours(skeleton)
     edge = 1 + stroke // 3
     widths = {_HIDDEN: 1 + (stroke - 1) // 3, _SEEN: stroke}
+    fixed = _fix(points)
     limbs = [
-        (_fix(points[a]), _fix(points[b]), colour, widths[min(states[a], states[b])])
+        (fixed[a], fixed[b], colour, widths[min(states[a], states[b])])
         for (a, b), colour in zip(skeleton.limbs, limb_colours, strict=True)
         if states[a] and states[b]
     ]
@@ -326,7 +327,7 @@ def _draw_person(
         _line(picture, start, end, colour, width)
     radius = stroke + 1
     for joint in np.flatnonzero(states):
-        centre, colour = _fix(points[joint]), joint_colours[joint]
+        centre, colour = fixed[joint], joint_colours[joint]
         _disc(picture, centre, _OUTLINE, radius + edge)
         _disc(picture, centre, colour, radius)
         if states[joint] == _HIDDEN:
@@ -347,10 +348,9 @@ def _whole(colours: np.ndarray) -> list[Colour]:
     return [(int(r), int(g), int(b)) for r, g, b in np.round(colours)]
 
 
-def _fix(point: np.ndarray) -> tuple[int, int]:
-    """A point in the fixed-point numbers of cv2's drawing functions."""
-    x, y = np.round(point * (1 << _SUBPIXEL_BITS))
-    return int(x), int(y)
+def _fix(points: np.ndarray) -> list[tuple[int, int]]:
+    """Points (points, 2) in the fixed-point numbers of cv2's drawing functions."""
+    return [(int(x), int(y)) for x, y in np.round(points * (1 << _SUBPIXEL_BITS)).tolist()]
 
 
 def _line(
@@ -365,7 +365,7 @@ def _disc(picture: np.ndarray, centre: tuple[int, int], colour: Colour, radius: 
 
 
 def _draw_box(picture: np.ndarray, corners: np.ndarray, stroke: int) -> None:
-    first, last = _fix(corners[:2]), _fix(corners[2:])
+    first, last = _fix(corners.reshape(2, 2))
     width = 1 + stroke // 4
     for colour, thickness in ((_OUTLINE, width + 2), (_PAPER, width)):
         cv2.rectangle(picture, first, last, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
