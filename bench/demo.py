@@ -113,7 +113,7 @@ def main() -> None:
             print_memory(predictor, looking, chosen.long, Path(folder))
 
 
-def make_predictor():  # noqa: ANN201
+def make_predictor():
     """Half a ResNet-18 with a 3x64 head and random weights, so sure of all joints that it draws."""
     import tensorflow as tf
 
@@ -143,7 +143,7 @@ def make_predictor():  # noqa: ANN201
     return Predictor(system, model, default_view(options), strategy, nothing)
 
 
-def print_memory(predictor, looking, frames: int, folder: Path) -> None:  # noqa: ANN001
+def print_memory(predictor, looking, frames: int, folder: Path) -> None:
     """Look through a long clip and print the memory every tenth of it."""
     from dataclasses import replace
 
@@ -154,7 +154,7 @@ def print_memory(predictor, looking, frames: int, folder: Path) -> None:  # noqa
     source = open_frames(folder / "long.mp4")
     seen: list[float] = []
 
-    def read():  # noqa: ANN202
+    def read():
         frame: Frame
         for frame in source:
             if frame.number % (frames // 10) == 0:

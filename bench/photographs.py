@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poseras.data.dataset import load_dataset
-from poseras.data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
+from poseras.data.evaluation_set import EvaluationSet, find_evaluation_files, load_evaluation_set
 from poseras.data.images import read_image
 from poseras.engine.files import write_image_atomically
 from poseras.engine.results import coco_results, ground_truth_columns
@@ -30,7 +29,8 @@ from poseras.metrics.columns import GroundTruth
 from poseras.predictor import load_predictor
 from poseras.shipped import shipped_weights
 from poseras.structures import PersonRecords
-from poseras.visualize_sheet import lay_out, pose_cell
+from poseras.visualize import contact_sheet
+from poseras.visualize_sheet import pose_cell
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT / "data" / "COCO", ROOT.parent / "shared" / "samples" / "COCO")
@@ -40,17 +40,15 @@ GROUPS = ((1, 17), (13, 17), (7, 12), (1, 6))
 
 def load_people(folder: Path, split: str) -> EvaluationSet:
     """The annotated people of a split."""
-    dataset = load_dataset(ROOT, "COCO")
-    images = folder / "images" / f"{split}2017"
-    splits = {**dataset.splits, split: replace(dataset.splits[split], images=images)}
-    files = EvaluationFiles(
-        dataset=replace(dataset, splits=splits),
-        split=split,
-        annotations=folder / "annotations" / f"person_keypoints_{split}2017.json",
-        images=images,
-        detections=None,
+    files = find_evaluation_files(
+        ROOT,
+        "COCO",
+        split,
+        annotations=str(folder.resolve() / f"annotations/person_keypoints_{split}2017.json"),
+        images=str(folder.resolve() / f"images/{split}2017"),
+        use_gt_box=True,
     )
-    return load_evaluation_set(files, dataset.skeleton)
+    return load_evaluation_set(files, files.dataset.skeleton)
 
 
 def similarities(records: PersonRecords, found: Predictions, sigmas: np.ndarray) -> np.ndarray:
@@ -114,7 +112,7 @@ def draw(sets: Sequence[EvaluationSet], outcomes: Sequence[Outcome], path: Path)
         image = read_image(records.images.paths[records.image_index[row]])
         pose = np.column_stack([found.keypoints_px[row], found.keypoint_scores[row]])
         cells.append(pose_cell(image, records.boxes_xywh[row], pose, outcomes[number].skeleton))
-    write_image_atomically(path, lay_out(cells))
+    write_image_atomically(path, contact_sheet(cells, columns=8))
 
 
 def main() -> None:

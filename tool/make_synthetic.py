@@ -124,7 +124,8 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
 
     from poseras.data.dataset import load_dataset
     from poseras.engine.files import write_image_atomically
-    from poseras.visualize_sheet import lay_out, truth_cell
+    from poseras.visualize import contact_sheet
+    from poseras.visualize_sheet import truth_cell
 
     skeleton = load_dataset(ROOT, "Synthetic").skeleton
     split = next(s for s in SPLITS if (folder / "annotations" / f"{s}.json").is_file())
@@ -138,7 +139,7 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
         picture = cv2.imread(str(file))[..., ::-1]
         keypoints = np.array(person["keypoints"], float).reshape(-1, 3)
         cells.append(truth_cell(picture, person["bbox"], keypoints, skeleton))
-    write_image_atomically(path, lay_out(cells))
+    write_image_atomically(path, contact_sheet(cells, columns=8))
 
 
 def main(arguments: list[str] | None = None) -> None:

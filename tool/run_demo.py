@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from poseras.settings import one_line_errors
+from poseras.settings import one_line_errors, read_differences
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "demo"
@@ -259,9 +259,10 @@ def train() -> dict[str, float]:
         shutil.rmtree(run_folder(kind), ignore_errors=True)
     command = ("main/train.py", "--config", CONFIG)
     print("$ python " + shlex.join(command) + "   # to be interrupted", flush=True)
+    epochs = read_differences(ROOT / "main" / "configs" / f"{CONFIG}.yaml")["train.end_epoch"]
     program = subprocess.Popen([sys.executable, *command], cwd=ROOT)
     try:
-        while program.poll() is None and progress() < INTERRUPTED_AT:
+        while program.poll() is None and last_epoch() < INTERRUPTED_AT * int(epochs):
             time.sleep(0.5)
         interrupted = program.poll() is None
         if interrupted:
@@ -291,13 +292,11 @@ def read_losses() -> list[float]:
     return [entry["total"] for entry in entries if "total" in entry]
 
 
-def progress() -> float:
-    """The share of the training's epochs that have a snapshot."""
+def last_epoch() -> int:
+    """The highest epoch of the training that has a snapshot, 0 before the first."""
     from poseras.engine.snapshot import list_snapshots
-    from poseras.settings import read_differences
 
-    epochs = read_differences(ROOT / "main" / "configs" / f"{CONFIG}.yaml")["train.end_epoch"]
-    return max(list_snapshots(run_folder("model_dump")), default=0) / int(epochs)
+    return max(list_snapshots(run_folder("model_dump")), default=0)
 
 
 def draw_sheets() -> list[str]:
@@ -307,7 +306,8 @@ def draw_sheets() -> list[str]:
 
     from poseras.data.dataset import load_dataset
     from poseras.engine.files import write_image_atomically
-    from poseras.visualize_sheet import lay_out, pose_cell
+    from poseras.visualize import contact_sheet
+    from poseras.visualize_sheet import pose_cell
 
     written = []
     for difficulty, (dataset, _) in SETS.items():
@@ -325,7 +325,7 @@ def draw_sheets() -> list[str]:
             picture = np.ascontiguousarray(cv2.imread(str(file))[..., ::-1])
             cells.append(pose_cell(picture, person["bbox"], match(person, poses), skeleton))
         path = FOLDER / f"{difficulty}.jpg"
-        write_image_atomically(path, lay_out(cells))
+        write_image_atomically(path, contact_sheet(cells, columns=8))
         written.append(str(path.relative_to(ROOT)))
     return written
 

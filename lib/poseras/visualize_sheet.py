@@ -1,4 +1,4 @@
-"""Sheets of people: each in a cell of one size, with a pose drawn over it."""
+"""People for a contact sheet: each in a cell of one size, with a pose drawn over it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .skeleton import Skeleton
 from .structures import People
-from .visualize import contact_sheet, draw_people, draw_truth
+from .visualize import draw_people, draw_truth
 
 CELL_HW = (256, 192)
 _SHARE = 0.85  # of the cell that a person's box may fill
@@ -61,8 +61,3 @@ def pose_cell(
     scores = np.asarray(keypoints)[:, 2]
     found = People(moved[None], scores[None], np.array([scores.mean()]))
     return draw_people(cell, found, skeleton, threshold=threshold)
-
-
-def lay_out(cells: Sequence[np.ndarray], columns: int = 8) -> np.ndarray:
-    """The cells in rows, one picture."""
-    return contact_sheet(cells, columns=columns)

@@ -3,15 +3,12 @@
 AP alone would not show a bias of half a cell (it stays at 0.86), so the joints are compared.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from poseras import evaluation
 from poseras.ceiling import predict_true_targets
-from poseras.data.dataset import load_dataset
-from poseras.data.evaluation_set import EvaluationFiles, load_evaluation_set
+from poseras.data.evaluation_set import find_evaluation_files, load_evaluation_set
 from poseras.engine import tester
 from poseras.geometry import expand_box, transform_points, view_matrix
 from poseras.systems import options_module, system_class
@@ -21,17 +18,16 @@ CELL_PX = 4
 
 def load_people(project_root, samples, split):
     """The annotated people of a sample split, whether or not it is linked into this checkout."""
-    dataset, folder = load_dataset(project_root, "COCO"), samples / "COCO"
-    images = folder / "images" / f"{split}2017"
-    splits = {**dataset.splits, split: replace(dataset.splits[split], images=images)}
-    files = EvaluationFiles(
-        dataset=replace(dataset, splits=splits),
-        split=split,
-        annotations=folder / "annotations" / f"person_keypoints_{split}2017.json",
-        images=images,
-        detections=None,
+    folder = (samples / "COCO").resolve()
+    files = find_evaluation_files(
+        project_root,
+        "COCO",
+        split,
+        annotations=str(folder / f"annotations/person_keypoints_{split}2017.json"),
+        images=str(folder / f"images/{split}2017"),
+        use_gt_box=True,
     )
-    return load_evaluation_set(files, dataset.skeleton)
+    return load_evaluation_set(files, files.dataset.skeleton)
 
 
 @pytest.mark.parametrize("decoder", ["quarter", "dark", "none"])

@@ -147,19 +147,19 @@ def resize_maps(maps: Tensor, size_hw: tuple[Tensor, Tensor], mode: ResizeMode) 
     """Maps at another resolution, without smoothing where that is lower.
 
     Args:
-        maps: (batch, height, width, channels).
+        maps: (batch, height, width, ...).
         size_hw: height and width of the result in cells.
         mode: how values between cell centres come about.
 
     Returns:
-        (batch, *size_hw, channels).
+        (batch, *size_hw, ...).
     """
     for axis, length in enumerate(size_hw, start=1):
         old = ops.shape(maps)[axis]
         cells = ops.arange(length, dtype="float32") + 0.5
         position = cells * (ops.cast(old, "float32") / ops.cast(length, "float32")) - 0.5
         base = ops.floor(position)
-        shape = (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1)
+        shape = [-1 if place == axis else 1 for place in range(len(maps.shape))]
         taps = []
         for tap in range(-1, TAPS - 1):
             index = ops.clip(ops.cast(base, "int32") + tap, 0, old - 1)

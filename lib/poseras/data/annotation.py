@@ -21,11 +21,11 @@ from ..skeleton import Skeleton, derive_keypoints, reindex_joints, take_joints
 from ..structures import ImageTable
 from .coco_format import (
     BadSamples,
-    CategoryEntry,
     CocoFile,
     OnBadSample,
     Person,
     PersonEntry,
+    canonical_names,
     decode_annotations,
     gather,
     gather_lists,
@@ -223,9 +223,9 @@ def _name_keypoints(
     described = [category for category in file.categories if category.keypoints]
     if not described:
         return _guess_keypoints(file.annotations, keypoint_sets), None
-    names = _canonical_names(described[0], aliases)
+    names = canonical_names(described[0], aliases)
     for category in described[1:]:
-        if _canonical_names(category, aliases) != names:
+        if canonical_names(category, aliases) != names:
             raise ValueError(
                 f"{path} must have one list of keypoints. Received different ones for the "
                 f"categories {described[0].name!r} and {category.name!r}."
@@ -239,10 +239,6 @@ def _name_keypoints(
             "in dataset.yaml."
         )
     return names, {category.id for category in described}
-
-
-def _canonical_names(category: CategoryEntry, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(aliases.get(name, name) for name in category.keypoints or ())
 
 
 def _guess_keypoints(

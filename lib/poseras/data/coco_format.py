@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from operator import attrgetter
@@ -70,6 +70,11 @@ class CategoryEntry(msgspec.Struct):
     id: Id
     name: str = ""
     keypoints: list[str] | None = None
+
+
+def canonical_names(category: CategoryEntry, aliases: Mapping[str, str]) -> tuple[str, ...]:
+    """The keypoint names of a category, in the data set's spelling."""
+    return tuple(aliases.get(name, name) for name in category.keypoints or ())
 
 
 class BoxEntry(msgspec.Struct, gc=False):

@@ -87,7 +87,7 @@ class Camera:
     def __init__(self, number):
         self.left = 3
 
-    def isOpened(self):  # noqa: N802
+    def isOpened(self):
         return True
 
     def set(self, *_):

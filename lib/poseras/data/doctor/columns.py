@@ -7,7 +7,7 @@ field or with one of a wrong type. Everything else stands in the columns, howeve
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ..coco_format import (
     CategoryEntry,
     CocoFile,
     PersonEntry,
+    canonical_names,
     decode_annotations,
     gather,
     gather_lists,
@@ -211,11 +212,6 @@ def name_keypoints(
         return canonical_names(named, dataset.aliases)
     sets = list(dataset.skeletons.values())
     return next((s for s in sets if 3 * s.joint_count == values), sets[0]).keypoints
-
-
-def canonical_names(category: CategoryEntry, aliases: Mapping[str, str]) -> tuple[str, ...]:
-    """The keypoint names of a category, in the data set's spelling."""
-    return tuple(aliases.get(name, name) for name in category.keypoints or ())
 
 
 def closest_skeleton(names: Sequence[str], dataset: Dataset) -> Skeleton:

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 
-from ..coco_format import BadSamples, ImageEntry
+from ..coco_format import BadSamples, ImageEntry, canonical_names
 from ..dataset import Dataset
 from ..image_table import mark_doubled, tabulate_images
-from .columns import SplitColumns, canonical_names
+from .columns import SplitColumns
 from .findings import Findings
 
 _SIDES = ("left", "right")

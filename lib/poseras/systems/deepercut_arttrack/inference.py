@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,9 +83,7 @@ def merge_scales(outputs: Sequence[Tensors], resources: Mapping[str, np.ndarray]
 def _bring_to(maps: Any, target: Any, means: Any, deviations: Any) -> Any:
     """Maps in the grid of a target, standardised vectors also in its pixels."""
     (old_height, old_width), (height, width) = ops.shape(maps)[1:3], ops.shape(target)[1:3]
-    flat = ops.reshape(maps, (*ops.shape(maps)[:3], math.prod(maps.shape[3:])))
-    resized = resize_maps(flat, (height, width), "bilinear")
-    resized = ops.reshape(resized, (*ops.shape(resized)[:3], *maps.shape[3:]))
+    resized = resize_maps(maps, (height, width), "bilinear")
     if len(maps.shape) == 4:
         return resized
     across, down = (

@@ -95,9 +95,7 @@ def _bring_to(maps: Any, part: str, target: Any, options: Options) -> Any:
     down = ops.cast(height, "float32") / ops.cast(old_height, "float32")
     # Vectors are resized linearly, as in decoding.
     mode = options.resize_mode if part in ("heatmaps", "background", "scales") else "bilinear"
-    flat = ops.reshape(maps, (*ops.shape(maps)[:3], -1))
-    flat = resize_maps(flat, (height, width), mode)
-    resized = ops.reshape(flat, (*ops.shape(flat)[:3], *maps.shape[3:]))
+    resized = resize_maps(maps, (height, width), mode)
     if part in ("offsets", "jitter"):
         return resized * ops.stack([across, down])
     if part == "scales":
