@@ -39,12 +39,12 @@ demo: $(STAMP)
 	$(RUN) tool/run_demo.py
 
 SHIPPED := synthetic_resnet18_128x96 synthetic_resnet18_160x128
-DIFFICULTIES := standard closeup crowd standard easy
+DIFFICULTIES := standard closeup standard crowd standard easy standard closeup
 # Each line goes on where it was interrupted.
 shipped: $(STAMP)
-	$(RUN) tool/make_synthetic.py --train 12800 --val 400 --difficulty $(DIFFICULTIES) --seed 1
+	$(RUN) tool/make_synthetic.py --train 20000 --val 400 --difficulty $(DIFFICULTIES) --seed 1
 	for config in $(SHIPPED); do $(RUN) main/train.py --config $$config --continue || exit 1; done
-	$(RUN) tool/ship_weights.py output/model_dump/Synthetic/synthetic_resnet18_160x128/snapshot_7.safetensors \
+	$(RUN) tool/ship_weights.py output/model_dump/Synthetic/synthetic_resnet18_160x128/snapshot_18.safetensors \
 		--output lib/poseras/shipped/simple_baselines_synthetic.safetensors
 
 test: $(STAMP)

@@ -54,11 +54,11 @@ def make_methods(
     def warp_cv2(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         return cv2.warpAffine(pixels, matrix, (width, height))
 
-    def mix(path, window, matrix, inverse, number):  # noqa: ANN001, ANN202
+    def mix(path, window, matrix, inverse, number):
         image = tf.numpy_function(warp_cv2, [cut(path, window), matrix], tf.uint8, stateful=False)
         return tf.ensure_shape(image, (height, width, 3))
 
-    def pure(path, window, matrix, inverse, number):  # noqa: ANN001, ANN202
+    def pure(path, window, matrix, inverse, number):
         flat = tf.concat([tf.reshape(tf.cast(inverse, tf.float32), [6]), [0.0, 0.0]], 0)
         image = tf.raw_ops.ImageProjectiveTransformV3(
             images=tf.cast(cut(path, window), tf.float32)[None],

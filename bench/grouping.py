@@ -41,7 +41,7 @@ def measure(run: Callable[[], object], repeats: int) -> float:
     return 1000 * min(times)
 
 
-def make_system(search: str):  # noqa: ANN201
+def make_system(search: str):
     """The published decoder with one of its two searches."""
     from poseras.skeleton import Skeleton
     from poseras.systems.simplepose_v2.limbs import COCO_JOINTS

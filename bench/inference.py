@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 PICTURES, PEOPLE_PER_PICTURE = 24, 4  # detections on COCO val2017: 4 to 20 a picture
 
 
-def make_records(folder: Path, seed: int = 0):  # noqa: ANN201
+def make_records(folder: Path, seed: int = 0):
     """JPEG pictures of 640x480 with a few boxes each."""
     from poseras.data.pipeline import records_of_boxes
     from poseras.structures import ImageTable, PersonRecords

@@ -237,7 +237,7 @@ def make_usual_loader(source: PersonSource, order: Order, *, flips_picture: bool
     height, width = view.size_hw
     grid_y, grid_x = np.mgrid[: height // 4, : width // 4].astype(np.float32)
 
-    def load(path: str, matrix: np.ndarray, mirrored: bool, keypoints: np.ndarray):  # noqa: ANN202
+    def load(path: str, matrix: np.ndarray, mirrored: bool, keypoints: np.ndarray):
         image = decode_image(read_file(path), path)
         if flips_picture and mirrored:  # a cost only: the affine holds the mirror already
             image = np.ascontiguousarray(image[:, ::-1])

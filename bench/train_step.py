@@ -1,13 +1,15 @@
 """The training step by itself, the loader against a step that only sleeps, and memory over time.
 
-    python bench/train_step.py [step] [waiting] [memory]
+    python bench/train_step.py [step] [norm] [waiting] [memory]
 
 1. step: samples/s of ResNet-50 at 256x192 on this machine, float32 and mixed_bfloat16, the graph's
    first call left out. Reported without a target.
-2. waiting: the share of the time that the trainer's loop waits for data, when a stand-in step
+2. norm: the same of the small network that comes with poseras, with Keras' BatchNorm and with
+   `poseras.batch_norm`, which takes TensorFlow's fused kernel.
+3. waiting: the share of the time that the trainer's loop waits for data, when a stand-in step
    sleeps so long that it takes 0.8 of what the pipeline can deliver. Target: under 2 %. It means
    something on an otherwise idle machine only.
-3. memory: resident memory of 2,000 steps of a small network, second half against first. Target:
+4. memory: resident memory of 2,000 steps of a small network, second half against first. Target:
    flat within 1 %.
 """
 
@@ -18,12 +20,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tiny_project
 
+from poseras.batch_norm import BatchNormalization
 from poseras.data.dataset import load_dataset
 from poseras.data.pipeline import build_training_batches
 from poseras.data.training_set import load_training_people
@@ -35,6 +40,13 @@ from poseras.systems import options_module, system_class
 
 SYSTEM = "simple_baselines"
 BATCH = 8
+SHIPPED = {
+    "form": "pytorch",
+    "depth": 18,
+    "backbone_width": 32,
+    "head_filters": (64, 64, 64),
+    "input_shape": (128, 96),
+}
 SMALL = {
     "form": "pytorch",
     "depth": 18,
@@ -46,12 +58,17 @@ SMALL = {
 
 def main(parts: Sequence[str]) -> None:
     """Print the tables asked for."""
-    chosen = parts or ("step", "waiting", "memory")
+    chosen = parts or ("step", "norm", "waiting", "memory")
+    precisions: tuple[Precision, ...] = ("float32", "mixed_bfloat16")
     if "step" in chosen:
         print(f"{'ResNet-50, 256x192, batch ' + str(BATCH):<34}{'samples/s':>10}")
-        precisions: tuple[Precision, ...] = ("float32", "mixed_bfloat16")
         for precision in precisions:
             print(f"{precision:<34}{measure_step(precision):>10.2f}", flush=True)
+    if "norm" in chosen:
+        print(f"{'half ResNet-18, 128x96, batch 64':<34}{'Keras':>10}{'fused':>10}{'ratio':>8}")
+        for precision in precisions:
+            usual, fused = measure_batch_norm(precision)
+            print(f"{precision:<34}{usual:>10.0f}{fused:>10.0f}{fused / usual:>8.2f}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         tiny_project.make_project(Path(folder), people=256)
         if "waiting" in chosen:
@@ -67,25 +84,48 @@ def main(parts: Sequence[str]) -> None:
 
 def measure_step(precision: Precision, steps: int = 4) -> float:
     """Samples per second of the default network on made-up pictures."""
+    step, batch = prepare_step(precision, BATCH)
+    return BATCH * steps / time_steps(step, batch, steps)
+
+
+def measure_batch_norm(precision: Precision, turns: int = 3, steps: int = 8) -> tuple[float, float]:
+    """Samples per second with Keras' BatchNorm and with the fused one, the best of some turns."""
+    with patch.object(BatchNormalization, "_has_kernel", return_value=False):
+        usual, batch = prepare_step(precision, 64, **SHIPPED)  # traced here, with its first batch
+    fused, _ = prepare_step(precision, 64, **SHIPPED)
+    best = [min(time_steps(step, batch, steps) for _ in range(turns)) for step in (usual, fused)]
+    return 64 * steps / best[0], 64 * steps / best[1]
+
+
+def prepare_step(
+    precision: Precision, batch_size: int, **options: Any
+) -> tuple[TrainStep, dict[str, tf.Tensor]]:
+    """The traced step of a network, and made-up pictures for it."""
     skeleton = Skeleton("made-up", tuple(f"joint_{n}" for n in range(17)))
-    options = options_module(SYSTEM).Options()
+    settings = options_module(SYSTEM).Options(**options)
     set_precision(precision)
-    system = system_class(SYSTEM)(options, skeleton)
+    system = system_class(SYSTEM)(settings, skeleton)
     step = TrainStep(system, system.build_model(), StepSettings(precision=precision))
     set_precision("float32")
     random = np.random.default_rng(0)
-    height, width = options.input_shape
-    keypoints = random.uniform(0, 192, (BATCH, 1, 17, 3)).astype(np.float32)
+    height, width = settings.input_shape
+    keypoints = random.uniform(0, width, (batch_size, 1, 17, 3)).astype(np.float32)
+    images = random.integers(0, 256, (batch_size, height, width, 3), dtype=np.uint8)
     batch = {
-        "image": tf.constant(random.integers(0, 256, (BATCH, height, width, 3), dtype=np.uint8)),
+        "image": tf.constant(images),
         "keypoints": tf.constant(keypoints),
-        "channel_gain": tf.ones((BATCH, 3)),
+        "channel_gain": tf.ones((batch_size, 3)),
     }
     float(step([batch], 5e-4)["total"])
+    return step, batch
+
+
+def time_steps(step: TrainStep, batch: dict[str, tf.Tensor], steps: int) -> float:
+    """Seconds that some steps take."""
     start = time.perf_counter()
     for _ in range(steps):
         float(step([batch], 5e-4)["total"])
-    return BATCH * steps / (time.perf_counter() - start)
+    return time.perf_counter() - start
 
 
 def make_batches(root: Path, size_hw: tuple[int, int], batch_size: int) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ Relative paths among the settings start at the project root, the parent of `main
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -88,11 +89,14 @@ class TrainConfig:
         decay_epochs: from each of these epochs on the learning rate is divided once more.
         decay_factor: what it is divided by.
         decay_factors: or its share from each of these epochs on; it may rise again.
-        decay_steps: the first steps of each new learning rate, in the place of decay_epochs.
+        decay_steps: the first steps of each new learning rate, in the place of decay_epochs. A step
+            is an update, here, in total_steps and in warmup_steps: a run that is continued with
+            another batch or number of devices keeps their count, while its epochs go on at the same
+            part of the data.
         total_steps: of the run, in the place of end_epoch; 0 takes that.
         flat_fraction: of the run before the cosine begins; RTMPose 0.5.
         final_fraction: of the learning rate that is left at the end of the cosine.
-        warmup_steps: over which the learning rate first rises linearly.
+        warmup_steps: over which the learning rate first rises linearly; see decay_steps.
         optimizer: `adam` and `adamw` (0.9, 0.999, epsilon 1e-8), `momentum`, or plain `sgd`.
         momentum: of the `momentum` optimizer.
         nesterov: whether the `momentum` optimizer looks ahead.
@@ -190,9 +194,14 @@ class TestConfig:
             all networks are averaged, in space, too.
         scales: sizes of whole pictures relative to the view, 1 among them; maps are averaged.
         all_images: let bottom-up systems also look at pictures without annotations.
+        true_masks: read poses inside the annotated masks of people, as pose-tensorflow's
+            evaluation on COCO does; an oracle, without grouping and flip test. For
+            deepercut_arttrack.
         draw_count: pictures drawn into output/vis, those with the best people first; 0 is none.
         draw_style: `house` shows hidden joints differently, `original` is TF-SimpleHumanPose's.
         draw_threshold: keypoints with a score above it are drawn.
+        draw_parts: also draw people in one colour each, the score maps, and the arrows from joints
+            to where they expect their neighbours; for deepercut_arttrack.
     """
 
     model_file: str = ""
@@ -213,9 +222,11 @@ class TestConfig:
     ensemble: tuple[str, ...] = ()
     scales: tuple[float, ...] = (1.0,)
     all_images: bool = False
+    true_masks: bool = False
     draw_count: int = 20
     draw_style: Literal["house", "original"] = "house"
     draw_threshold: float = 0.4
+    draw_parts: bool = False
 
     def __post_init__(self) -> None:
         check_at_least("test", self, 1, "batch_size")
@@ -264,14 +275,23 @@ def build_config(differences: Mapping[str, Any]) -> Config:
     own = {key: value for key, value in differences.items() if key.startswith("options.")}
     config = apply_differences(config, own)
     config = replace(config, view=module.default_view(config.options))
-    return _find_files(apply_differences(config, differences), getattr(module, "FILES", ()))
+    return _relate_files(apply_differences(config, differences), getattr(module, "FILES", ()))
 
 
-def _find_files(config: Config, names: Sequence[str]) -> Config:
-    """The settings with the files that options name as absolute paths."""
+def _relate_files(config: Config, names: Sequence[str]) -> Config:
+    """The settings with the files that options name relative to the project root, if below it.
+
+    So a run can go on where the project lies elsewhere; other files are absolute paths.
+    """
     files = {name: getattr(config.options, name) for name in names}
-    found = {n: str(PROJECT_ROOT / Path(file).expanduser()) for n, file in files.items() if file}
-    return replace(config, options=replace(config.options, **found)) if found else config
+    related = {name: _relate_to_root(file) for name, file in files.items() if file}
+    return replace(config, options=replace(config.options, **related)) if related else config
+
+
+def _relate_to_root(file: str) -> str:
+    path = Path(os.path.normpath(PROJECT_ROOT / Path(file).expanduser()))
+    below = path.is_relative_to(PROJECT_ROOT)
+    return path.relative_to(PROJECT_ROOT).as_posix() if below else str(path)
 
 
 def load_config(

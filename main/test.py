@@ -53,13 +53,15 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     command_line.prepare_environment(config.view)
     from poseras import evaluation, image_evaluation
     from poseras.engine.distribute import count_gpus, make_strategy, parse_gpus
+    from poseras.part_pictures import PartPictures
     from poseras.predictor import load_predictor
 
     strategy = make_strategy(parse_gpus(gpu, count_gpus()))
     network = {k: v for k, v in flatten(config).items() if k.startswith(("options.", "view."))}
     loaded = snapshot_choice.open_snapshot(snapshot, config, ROOT)
-    predictor = load_predictor(loaded, differences=network, strategy=strategy)
+    predictor = load_predictor(loaded, differences=network, strategy=strategy, root=ROOT)
     test = config.test
+    parts = PartPictures(predictor) if test.draw_parts else None
     others = [
         load_predictor(snapshot_choice.open_snapshot(path, config, ROOT), strategy=strategy)
         for path in (snapshot_choice.find_tested(ROOT, config, None, p) for p in test.ensemble)
@@ -69,7 +71,8 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     )
     result, vis = (main_config.output_folder(config, kind) for kind in ("result", "vis"))
     evaluation.write_outcome(outcome, result, test.real_keypoint_scores)
-    evaluation.draw_outcome(outcome, vis, test.draw_count, test.draw_style, test.draw_threshold)
+    drawing = (test.draw_count, test.draw_style, test.draw_threshold)
+    evaluation.draw_outcome(outcome, vis, *drawing, parts=parts)
 
 
 if __name__ == "__main__":

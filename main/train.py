@@ -64,7 +64,7 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
             view=config.view,
             seed=config.seed,
             config=flatten(config),
-            resources=training.load_resources(*network, folder, resume=resume),
+            resources=training.load_resources(*network, folder, resume=resume, root=ROOT),
             snapshot_folder=folder,
             log_folder=main_config.output_folder(config, "log"),
             imagenet_folder=ROOT / "data" / "imagenet_weights",

@@ -9,8 +9,8 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -27,6 +27,7 @@ from .engine.preemption import StopRequest
 from .engine.video_writer import VideoWriter, open_video_writer
 from .engine.write_behind import write_behind
 from .frame_prediction import Looking, find_in_frames
+from .part_pictures import PARTS_FOLDER, PartPictures, part_path
 from .picture_space import can_place
 from .poses import Poses
 from .predictor import Predictor
@@ -39,6 +40,7 @@ _WINDOW = "poseras"
 _ENDING_KEYS = (27, ord("q"))  # 27 is Escape
 #: Taken where neither pictures nor camera say it.
 _USUAL_RATE = 25.0
+_RESULTS = (".jpg", ".mp4", ".csv")
 
 Found = Iterator[tuple[Frame, Poses]]
 
@@ -54,6 +56,7 @@ class Showing:
         window: show the frames on the screen.
         smooth: steady the joints of tracked people: a camera's as they come, those of files
             without delay, in a second pass.
+        parts: also write what a network of parts says, see `part_pictures`.
     """
 
     style: Style = "house"
@@ -61,6 +64,7 @@ class Showing:
     csv: bool = False
     window: bool = False
     smooth: bool = False
+    parts: bool = False
 
     def draw(self, frame: Frame, poses: Poses) -> np.ndarray:
         """(height, width, 3) uint8: a frame with the people on it."""
@@ -88,7 +92,8 @@ def demonstrate(
 
     Raises:
         ValueError: not one frame can be read, a bottom-up network is given boxes or a network of 2D
-            poses a camera, a drawing would take the place of the input, or there is no screen.
+            poses a camera, a network without parts is to show them, a drawing would take the place
+            of the input, or there is no screen.
         SystemExit: with 130 after Ctrl-C (143 after SIGTERM), unless a camera was looked through.
     """
     looking, showing = looking or Looking(), showing or Showing()
@@ -106,10 +111,13 @@ def demonstrate(
         log.warning("No person boxes: each whole picture is taken as the box of one person.")
     if predictor.root_box_mm is not None and looking.camera is None:
         log.warning("%s", _about_space(predictor))
+    parts = PartPictures(predictor) if showing.parts else None
     drawings = _name_drawings(source, output)
     if showing.window:
         open_window()
-    files.remove_leftovers(output)
+    for folder in (output, output / PARTS_FOLDER):
+        files.remove_leftovers(folder)
+    before = _list_results(output)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         info = _describe(predictor, source, looking, showing)
@@ -117,18 +125,18 @@ def demonstrate(
             open_pose_file(output / "poses.json", predictor.skeleton, info)
         )
         table = stack.enter_context(open_table(output / "poses.csv" if showing.csv else None))
-        video = None
-        if source.kind != "pictures":
-            rate = source.frame_rate or _USUAL_RATE
-            video = stack.enter_context(open_video_writer(drawings[0], rate))
-        write = stack.enter_context(
-            write_behind(_Writer(poses_file, table, video, drawings, showing).write)
-        )
+        targets = {"": stack.enter_context(_open_target(source, drawings))}
+        for kind in parts.kinds if parts else ():
+            beside = [part_path(drawing, kind) for drawing in drawings]
+            targets[kind] = stack.enter_context(_open_target(source, beside))
+        writer = _Writer(poses_file, table, targets, showing, parts)
+        write = stack.enter_context(write_behind(writer.write))
         found = _find(predictor, source, looking, showing, stop)
         count = _run(found, source, stop, showing, write)
         if stop.received:
             poses_file.info["stopped_after_frames"] = count
     _report(poses_file, source, stop, output)
+    _tell_of_others(before & _list_results(output), output)
     if stop.received and source.kind != "camera":
         stop.leave()
 
@@ -186,24 +194,47 @@ def _find(
     return zip(source, smooth_file(poses, rate), strict=False)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """Where drawings of one kind go: a file for each picture, or a video."""
+
+    drawings: list[Path]
+    video: VideoWriter | None
+
+    def write(self, frame: Frame, drawn: np.ndarray) -> None:
+        if self.video is not None:
+            self.video.write(drawn, frame.time_s)
+        else:
+            files.write_image_atomically(self.drawings[frame.number], drawn)
+
+
+@contextmanager
+def _open_target(source: FrameSource, drawings: list[Path]) -> Iterator[_Target]:
+    if source.kind == "pictures":
+        yield _Target(drawings, None)
+        return
+    with open_video_writer(drawings[0], source.frame_rate or _USUAL_RATE) as video:
+        yield _Target(drawings, video)
+
+
 @dataclass
 class _Writer:
     """Draws and writes one frame at a time, in the thread that writes."""
 
     poses_file: PoseFile
     table: Any
-    video: VideoWriter | None
-    drawings: list[Path]
+    targets: Mapping[str, _Target]
     showing: Showing
+    parts: PartPictures | None = None
     _csv_begun: bool = False
 
     def write(self, item: tuple[Frame, Poses]) -> None:
         frame, poses = item
-        drawn = self.showing.draw(frame, poses)
-        if self.video is not None:
-            self.video.write(drawn, frame.time_s)
-        else:
-            files.write_image_atomically(self.drawings[frame.number], drawn)
+        drawn = {"": self.showing.draw(frame, poses)}
+        if self.parts is not None:
+            drawn |= self.parts.draw(frame.image_rgb, poses)
+        for kind, picture in drawn.items():
+            self.targets[kind].write(frame, picture)
         self.poses_file.add(poses.image_entry(), poses.to_coco())
         if self.table is not None:
             self.table.write(poses.to_csv(header=not self._csv_begun))
@@ -288,6 +319,28 @@ def _about_space(predictor: Predictor) -> str:
         f"Poses in space are relative to the root, in mm, as if each view were {width:.0f} mm "
         f"wide; {known}"
     )
+
+
+def _list_results(output: Path) -> set[tuple[Path, int]]:
+    """Drawings, videos and tables in a folder and its folders, each with the number of its inode.
+
+    What is written anew has another number, even under the same name.
+    """
+    paths = (path for pattern in ("*", "*/*") for path in output.glob(pattern))
+    return {(path, path.lstat().st_ino) for path in paths if path.suffix in _RESULTS}
+
+
+def _tell_of_others(others: set[tuple[Path, int]], output: Path) -> None:
+    """Say which files of the folder are not of this run, for they look as if they were."""
+    if others:
+        first = min(path.relative_to(output) for path, _ in others)
+        log.warning(
+            "%s also holds drawings or tables that this run did not write: %d, as %s. poses.json "
+            "is of this run alone; an empty folder keeps runs apart.",
+            output,
+            len(others),
+            first,
+        )
 
 
 def _report(poses_file: PoseFile, source: FrameSource, stop: StopRequest, output: Path) -> None:

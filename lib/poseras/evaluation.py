@@ -33,6 +33,7 @@ from .engine import (
 from .ensemble import average_networks
 from .metrics.coco import Evaluator, Scores, format_table
 from .outcome_scores import score_people, sequence_skeleton
+from .part_pictures import PartPictures, part_path
 from .predictor import Predictor
 from .settings import flatten
 from .skeleton import Skeleton
@@ -303,6 +304,8 @@ def draw_outcome(
     count: int,
     style: Style = "house",
     threshold: float = 0.4,
+    *,
+    parts: PartPictures | None = None,
 ) -> None:
     """Draw the people of the pictures with the best-scored people.
 
@@ -312,6 +315,7 @@ def draw_outcome(
         count: how many pictures.
         style: `house` or `original`.
         threshold: joints with a higher score are drawn as seen.
+        parts: also draws what the network says of each of them.
     """
     test, skeleton = outcome.test, outcome.skeleton
     best = {i: float(p.person_scores.max()) for i, p in outcome.people.items() if len(p)}
@@ -320,12 +324,13 @@ def draw_outcome(
     for image_id in tqdm(chosen, unit="picture", desc="draw", disable=not chosen):
         path = Path(test.table.images.paths[place[image_id]])
         target = folder / path.relative_to(test.files.images.absolute()).with_suffix(".jpg")
-        drawn = draw_people(
-            read_image(path), outcome.people[image_id], skeleton, style=style, threshold=threshold
-        )
+        picture, people = read_image(path), outcome.people[image_id]
+        drawn = draw_people(picture, people, skeleton, style=style, threshold=threshold)
         if isinstance(outcome.evaluation, space_results.SpaceScores):
             drawn = _draw_in_space(drawn, outcome, image_id)
         files.write_image_atomically(target, drawn)
+        for kind, other in (parts.draw(picture, people) if parts else {}).items():
+            files.write_image_atomically(part_path(target, kind), other)
     if chosen:
         log.info("%d drawings in %s", len(chosen), folder)
 

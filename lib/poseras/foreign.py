@@ -171,7 +171,9 @@ def describe_network(path: str | Path, system: str, settings: Mapping[str, Any])
     return Network(system, options, view)
 
 
-def import_checkpoint(path: str | Path, config: Any, skeleton: Skeleton) -> Imported:
+def import_checkpoint(
+    path: str | Path, config: Any, skeleton: Skeleton, root: Path = Path()
+) -> Imported:
     """Read a foreign checkpoint for the network that a config describes.
 
     Args:
@@ -179,6 +181,7 @@ def import_checkpoint(path: str | Path, config: Any, skeleton: Skeleton) -> Impo
         config: a record with `system`, `options` and `view`; the options as `stored_config` has
             completed them.
         skeleton: the joints of the network, in the order of its channels.
+        root: of the project, where relative paths of tables start.
 
     Raises:
         FileNotFoundError: the file is not there.
@@ -206,7 +209,8 @@ def import_checkpoint(path: str | Path, config: Any, skeleton: Skeleton) -> Impo
         )
     arrays = {f"weights/{name}": array for name, array in conversion.arrays.items()}
     arrays |= {f"foreign/{name}": array for name, array in conversion.foreign.items()}
-    tables = systems.load_resources(config.system, config.options, skeleton) if joints else {}
+    network = (config.system, config.options, skeleton)
+    tables = systems.load_resources(*network, root=root) if joints else {}
     arrays |= {f"resources/{name}": table for name, table in tables.items()}
     trainable = [v.path for v in model.trainable_weights]
     arrays |= adam_state(

@@ -211,13 +211,24 @@ def _prepare(
     return _Group(frames, records, views)
 
 
+def _name(frame: Frame) -> str:
+    """How errors and the log call a frame."""
+    if frame.time_s is not None:
+        return f"frame {frame.number} of {frame.name}"
+    return frame.name or f"picture {frame.number}"
+
+
 def _look(predictor: Predictor, group: _Group, looking: Looking) -> list[Poses]:
     """Who is in each frame of a group."""
     frames = group.frames
     if group.records is None:
         pictures = [frame.image_rgb for frame in frames]
         everybody = find_in_pictures(
-            predictor, pictures, flip_test=looking.flip_test, batch_size=looking.batch_size
+            predictor,
+            pictures,
+            flip_test=looking.flip_test,
+            batch_size=looking.batch_size,
+            names=list(map(_name, frames)),
         )
         return [
             describe(people, predictor, frame)

@@ -16,7 +16,9 @@ from .data.evaluation_set import EvaluationFiles, EvaluationSet
 from .data.image_records import all_pictures, require_pictures
 from .evaluation import Outcome, describe_test, evaluate_predictor, score_people
 from .image_prediction import find_people
+from .mask_evaluation import PROTOCOL, read_people
 from .metrics.coco import Evaluator
+from .part_pictures import require_parts
 from .predictor import Predictor
 from .skeleton import Skeleton
 from .structures import ImageRecords, People
@@ -49,7 +51,8 @@ def evaluate_by_settings(
         ensemble: as `evaluation.evaluate_predictor`.
 
     Raises:
-        ValueError: there is an ensemble for a network that looks at whole pictures.
+        ValueError: there is an ensemble for a network that looks at whole pictures, or true masks
+            for one without parts.
     """
     shared: dict[str, Any] = {
         "root": root,
@@ -59,6 +62,8 @@ def evaluate_by_settings(
         "batch_size": test.batch_size,
         "evaluator": test.evaluator,
     }
+    if test.true_masks:
+        require_parts(predictor, "test.true_masks reads")
     if predictor.sees_whole_pictures:
         if ensemble:
             raise ValueError(
@@ -66,7 +71,12 @@ def evaluate_by_settings(
                 "network; leave it empty, test.scales averages several sizes."
             )
         return evaluate_pictures(
-            predictor, files, scales=test.scales, all_images=test.all_images, **shared
+            predictor,
+            files,
+            scales=test.scales,
+            all_images=test.all_images,
+            true_masks=test.true_masks,
+            **shared,
         )
     return evaluate_predictor(
         predictor,
@@ -92,6 +102,7 @@ def evaluate_pictures(
     batch_size: int = 8,
     scales: tuple[float, ...] = (1.0,),
     all_images: bool = False,
+    true_masks: bool = False,
     evaluator: Evaluator = "pycocotools",
 ) -> Outcome:
     """Find everybody on the pictures of a test set with the network of a snapshot, and score them.
@@ -106,24 +117,35 @@ def evaluate_pictures(
         batch_size: pictures per device and step; 1 where views differ in size.
         scales: sizes of the views that are looked at and averaged.
         all_images: also look at pictures without annotations.
+        true_masks: nobody is to be found: people are read inside their annotated masks, in views of
+            one size without a flip test; for networks of parts.
         evaluator: which one scores.
     """
     test, records = load_test_pictures(
-        files, predictor.skeleton, all_images=all_images, on_bad_sample=on_bad_sample
-    )
-    find = partial(
-        find_people,
-        predictor,
-        flip_test=flip_test,
-        batch_size=batch_size,
-        scales=scales,
-        workers=workers,
+        files,
+        predictor.skeleton,
+        all_images=all_images,
         on_bad_sample=on_bad_sample,
+        segmentations=true_masks,
     )
+    find: FindPeople
+    if true_masks:
+        find, flip_test, scales = partial(read_people, predictor, test.table), False, (1.0,)
+    else:
+        find = partial(
+            find_people,
+            predictor,
+            flip_test=flip_test,
+            batch_size=batch_size,
+            scales=scales,
+            workers=workers,
+            on_bad_sample=on_bad_sample,
+        )
     outcome = score_pictures(find, test, records, predictor.skeleton, evaluator)
     described = describe_test(predictor, test, flip_test=flip_test, root=root)
     described |= {"scales": list(scales), "all_images": all_images}
-    return replace(outcome, protocol={**described, **outcome.protocol})
+    oracle = PROTOCOL if true_masks else {}
+    return replace(outcome, protocol={**described, **outcome.protocol, **oracle})
 
 
 def load_test_pictures(
@@ -132,6 +154,7 @@ def load_test_pictures(
     *,
     all_images: bool = False,
     on_bad_sample: OnBadSample = "stop",
+    segmentations: bool = False,
 ) -> tuple[EvaluationSet, ImageRecords]:
     """The pictures of a test: those with an annotation, of a file without any all of them.
 
@@ -140,6 +163,7 @@ def load_test_pictures(
         skeleton: of the network.
         all_images: also pictures without annotations.
         on_bad_sample: `stop` at a bad entry of the file, or `skip` it and list it.
+        segmentations: keep those of the annotations.
 
     Raises:
         ValueError: the data set is scored by boxes, or the file is not what it should be.
@@ -155,6 +179,7 @@ def load_test_pictures(
         skeleton=skeleton,
         annotations=files.annotations,
         on_bad_sample=on_bad_sample,
+        segmentations=segmentations,
     )
     require_pictures(table)
     records = all_pictures(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ def find_in_pictures(
     *,
     flip_test: bool = True,
     batch_size: int = 8,
+    names: Sequence[str] = (),
 ) -> list[People]:
     """Find everybody on pictures in memory.
 
@@ -34,12 +36,15 @@ def find_in_pictures(
         pictures: (height, width, 3) uint8 RGB, of any sizes.
         flip_test: also look at the mirrored pictures and average.
         batch_size: pictures per forward pass and device, at most.
+        names: by which errors and the log call the pictures; their numbers by default.
 
     Returns:
         The people of each picture, the surest first, as `System.group` gives them.
     """
     nobody = [np.zeros((0, 4))] * len(pictures)
     records = pipeline.records_of_boxes(pictures, nobody, predictor.skeleton.joint_count)
+    if names:
+        records = replace(records, images=replace(records.images, paths=tuple(names)))
     found = find_people(
         predictor,
         image_records_of(records),

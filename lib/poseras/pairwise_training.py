@@ -15,9 +15,9 @@ from tqdm import tqdm
 from .codecs.pairwise import list_pairs
 from .codecs.pairwise_examples import CellPredictions, collect_examples, train_models
 from .codecs.pairwise_models import LogisticModels
-from .data.image_view import place_picture, view_picture
 from .data.images import read_image
 from .geometry import transform_points
+from .part_pictures import look_at
 from .predictor import Predictor
 from .structures import ImageRecords
 from .systems.deepercut_arttrack.options import STRIDE
@@ -65,14 +65,11 @@ def _look(
     predictor: Predictor, records: ImageRecords, row: int
 ) -> tuple[Mapping[str, Any], np.ndarray]:
     """The outputs of the network for a picture, and its people in the view."""
-    pixels = read_image(records.images.paths[records.image_index[row]])
-    placement = place_picture(pixels.shape[:2], predictor.view)
-    image = view_picture(pixels, placement, predictor.view)
+    look = look_at(predictor, read_image(records.images.paths[records.image_index[row]]))
     first, last = records.first_person[row : row + 2]
     keypoints = records.people.keypoints[first:last].astype(np.float64)
-    keypoints[..., :2] = transform_points(keypoints[..., :2], placement.matrix)
-    outputs = predictor.model.predict_on_batch(image[None].astype(np.float32))
-    return {name: value[0] for name, value in outputs.items()}, keypoints
+    keypoints[..., :2] = transform_points(keypoints[..., :2], look.image_to_view)
+    return look.outputs, keypoints
 
 
 def describe_cells(

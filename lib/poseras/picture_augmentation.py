@@ -19,7 +19,9 @@ class PictureAugmentation:
     Attributes:
         form: `crop` warps every picture into a view of one size; `resize` keeps the whole picture,
             so that views differ in size. Of the laws it knows `scale` and `flip_probability`.
-        max_area_px: of a resized view; a larger one is shrunk to it. 0 is no limit.
+        max_area_px: of a resized view; 0 is no limit. A larger one is shrunk to it, joints and all;
+            pose-tensorflow's max_input_size, its square root, leaves such pictures out of training
+            (and of testing, where there is no limit here).
         mirror_offset_px: of a resized view, joint x of a picture of width w is w + this - x of its
             mirror image. -1 is exact; 0 for MPII and 1 for Penn Action are kept from the published
             code.

@@ -273,6 +273,7 @@ def load_predictor(
     *,
     differences: dict[str, Any] | None = None,
     strategy: Any = None,
+    root: Path = Path(),
 ) -> Predictor:
     """Build the network of a snapshot and give it the weights.
 
@@ -285,6 +286,7 @@ def load_predictor(
         differences: settings other than those in the snapshot, `options.decoder: dark` or
             `view.margin: 1.3`.
         strategy: a `tf.distribute.Strategy`, the devices; TensorFlow's current one by default.
+        root: of the project, where relative paths among the differences start.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -293,7 +295,7 @@ def load_predictor(
     strategy = strategy or current_strategy()
     snapshot = shipped_weights() if snapshot is None else snapshot
     loaded = snapshot if isinstance(snapshot, Snapshot) else read_snapshot(snapshot)
-    system, view = build_system(loaded, differences or {})
+    system, view = build_system(loaded, differences or {}, root)
     with strategy.scope():
         model = system.build_model()
         assign_weights(model, loaded.arrays, use_ema=loaded.has_ema, source=loaded.path)
@@ -301,12 +303,15 @@ def load_predictor(
     return Predictor(system, model, view, strategy, released, averaged=loaded.has_ema)
 
 
-def build_system(snapshot: Snapshot, differences: dict[str, Any]) -> tuple[Any, View]:
+def build_system(
+    snapshot: Snapshot, differences: dict[str, Any], root: Path = Path()
+) -> tuple[Any, View]:
     """The system and the view that a snapshot describes, with some settings changed.
 
     Args:
         snapshot: its metadata names system, options, skeleton and view.
         differences: dotted keys that begin with `options.` or `view.`.
+        root: of the project, where relative paths among them start.
 
     Raises:
         ValueError: the metadata lacks a part, or a setting is unknown.
@@ -338,7 +343,7 @@ def build_system(snapshot: Snapshot, differences: dict[str, Any]) -> tuple[Any, 
     skeleton = Skeleton.from_dict(metadata["skeleton"])
     resources = snapshot.part("resources")
     if options != stored:  # which may name other tables than those of the snapshot
-        resources = systems.load_resources(name, options, skeleton, (stored, resources))
+        resources = systems.load_resources(name, options, skeleton, (stored, resources), root)
     return systems.system_class(name)(options, skeleton, resources), view
 
 

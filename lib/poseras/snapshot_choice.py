@@ -122,7 +122,7 @@ def open_snapshot(path: str | Path, config: Any, root: Path) -> Snapshot:
         path: of either.
         config: as `import_checkpoint`, with `data.trainset` and `data.skeleton`; not looked at
             for a snapshot of ours.
-        root: of the project, where the datasets are.
+        root: of the project, where the datasets are and relative paths start.
 
     Raises:
         FileNotFoundError: the file is not there.
@@ -131,7 +131,7 @@ def open_snapshot(path: str | Path, config: Any, root: Path) -> Snapshot:
     if not is_foreign(path):
         return read_snapshot(path)
     skeleton = choose_skeleton(root, config.data.trainset, config.data.skeleton)
-    imported = import_checkpoint(path, config, skeleton)
+    imported = import_checkpoint(path, config, skeleton, root)
     log.info("%s is a %s: %s.", path, imported.kind, imported.preprocessing)
     for name in imported.conversion.unused:
         log.warning("%s of the checkpoint is not used.", name)
@@ -139,7 +139,11 @@ def open_snapshot(path: str | Path, config: Any, root: Path) -> Snapshot:
 
 
 def find_placed(
-    folder: str | Path, network: Network, config: Mapping[str, Any], skeleton: Skeleton
+    folder: str | Path,
+    network: Network,
+    config: Mapping[str, Any],
+    skeleton: Skeleton,
+    root: Path = Path(),
 ) -> Snapshot | None:
     """The foreign checkpoint of the highest number that was placed in a folder, to train on from.
 
@@ -149,6 +153,7 @@ def find_placed(
         config: of the run, flat; the snapshot's own has what the file fixes in its place, so that
             a run with other settings is refused as with every snapshot.
         skeleton: of the run.
+        root: as in `import_checkpoint`.
 
     Returns:
         The snapshot, with the moments of Adam where the file has them; None without such a file.
@@ -164,7 +169,7 @@ def find_placed(
     if not numbered:
         return None
     path = numbered[max(numbered)]
-    snapshot = import_checkpoint(path, network, skeleton).snapshot
+    snapshot = import_checkpoint(path, network, skeleton, root).snapshot
     fixed = recognise(path, network.system).options
     options = {f"options.{key}": value for key, value in fixed.items()}
     snapshot.metadata["config"] = {**config, **options}

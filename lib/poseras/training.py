@@ -186,7 +186,13 @@ def _describe(job: TrainingJob) -> dict[str, Any]:
 
 
 def load_resources(
-    system_name: str, options: Any, skeleton: Skeleton, snapshot_folder: Path, *, resume: bool
+    system_name: str,
+    options: Any,
+    skeleton: Skeleton,
+    snapshot_folder: Path,
+    *,
+    resume: bool,
+    root: Path = Path(),
 ) -> dict[str, np.ndarray]:
     """The tables of a system for a run: those in its newest snapshot, or those of files.
 
@@ -196,6 +202,7 @@ def load_resources(
         skeleton: of the network.
         snapshot_folder: of the run.
         resume: whether the run goes on from that snapshot.
+        root: of the project, where relative paths start; the working directory by default.
 
     Raises:
         FileNotFoundError, ValueError: as `systems.load_resources`.
@@ -209,7 +216,7 @@ def load_resources(
             usual = systems.options_module(system_name).Options()
             stored = apply_differences(usual, snapshot.metadata["options"])
             earlier = stored, snapshot.part("resources")
-    return systems.load_resources(system_name, options, skeleton, earlier)
+    return systems.load_resources(system_name, options, skeleton, earlier, root)
 
 
 def _make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
@@ -241,7 +248,8 @@ def _make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
 def _read_placed(job: TrainingJob, folder: Path) -> Snapshot | None:
     """A published checkpoint that was placed beside the runs, to go on from."""
     network = Network(job.system_name, job.options, job.view)
-    return find_placed(folder, network, job.config, job.skeleton)
+    root = job.imagenet_folder.parent.parent
+    return find_placed(folder, network, job.config, job.skeleton, root)
 
 
 def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str]:

@@ -1,10 +1,17 @@
 """DeeperCut through the programs: tables, train, go on, models, test with scores and pictures."""
 
 import json
+import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
+import yaml
+from scipy.io import savemat
+
+from poseras.engine.snapshot import read_metadata
 
 TINY = (
     "system=deepercut_arttrack",
@@ -26,6 +33,20 @@ TINY = (
 )
 
 
+#: On top of a recipe of main/configs: a network and a run that take seconds.
+LIGHT = (
+    "options.depth=18",
+    "options.backbone_width=4",
+    "options.batch_norm=trained",
+    "options.det_min_score=0",
+    "options.candidates=3",
+    "options.min_joints=1",
+    "train.initial_weights=none",
+    "train.batch_size=2",
+    "train.total_steps=3",
+)
+
+
 def check(done):
     assert done.returncode == 0, done.stderr[-3000:]
     return done
@@ -34,18 +55,20 @@ def check(done):
 @pytest.fixture
 def tables(project, project_root):
     """Runs tool/pairwise_stats.py of the small project; the folder that it writes."""
-    (project.root / "tool").mkdir()
-    source = (project_root / "tool" / "pairwise_stats.py").read_text()
-    (project.root / "tool" / "pairwise_stats.py").write_text(source)
 
     def run(*arguments):
-        command = [sys.executable, "tool/pairwise_stats.py", "--dataset", "COCO", *arguments]
-        command += ["--output", "data/COCO/pairwise"]
-        return subprocess.run(
-            command, cwd=project.root, capture_output=True, text=True, timeout=600
-        )
+        named = ("--dataset", "COCO", "--output", "data/COCO/pairwise")
+        return run_tool(project, project_root, "pairwise_stats.py", *named, *arguments)
 
     return run
+
+
+def run_tool(project, project_root, program, *arguments):
+    """Run a program of tool/ in the small project."""
+    (project.root / "tool").mkdir(exist_ok=True)
+    shutil.copy(project_root / "tool" / program, project.root / "tool")
+    command = [sys.executable, f"tool/{program}", *arguments]
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.slow
@@ -65,7 +88,7 @@ def test_people_of_pictures_of_different_sizes_are_learned_and_found(project, ta
 
     named = ("--gpu", "cpu", "--model-file", str(snapshot), "--set", "run=tiny")
     told = (*named, "system=deepercut_arttrack", "options.pairwise_models=data/COCO/pairwise")
-    check(project.run("test.py", *told, "test.flip_test=false"))
+    check(project.run("test.py", *told, "test.flip_test=false", "test.draw_parts=true"))
     result = project.root / "output" / "result" / "COCO" / "tiny"
     metrics = json.loads((result / "metrics.json").read_text())
     assert metrics["protocol"]["pictures_looked_at"] == 3
@@ -73,7 +96,10 @@ def test_people_of_pictures_of_different_sizes_are_learned_and_found(project, ta
     people = json.loads((result / "result.json").read_text())
     assert people and {len(row["keypoints"]) for row in people} == {51}
     assert "AP" in metrics["metrics"]
-    assert list((project.root / "output" / "vis" / "COCO" / "tiny").rglob("*.jpg"))
+    drawn = project.root / "output" / "vis" / "COCO" / "tiny"
+    names = {path.stem for path in drawn.glob("*.jpg")}
+    parts = {path.stem for path in (drawn / "parts").glob("*.jpg")}
+    assert names and parts == {f"{n}_{k}" for n in names for k in ("people", "scores", "pairwise")}
 
 
 @pytest.mark.slow
@@ -88,3 +114,123 @@ def test_what_cannot_be_trained_is_one_line(project, tables):
     images = f"data.images={project.data / 'images'}"
     done = project.run("train.py", *settings, images)
     assert done.returncode == 2 and "of the same release and phase" in done.stderr
+
+
+def write_release(folder):
+    """Two splits of AI Challenger's form: noise with two people a picture, and their files."""
+    random = np.random.default_rng(8)
+    (folder / "original_annotations").mkdir(parents=True)
+    for split, date, pictures in (
+        ("train", "20170909", "keypoint_train_images_20170902"),
+        ("validation", "20170911", "keypoint_validation_images_20170911"),
+    ):
+        (folder / "images" / pictures).mkdir(parents=True)
+        records = []
+        for number in range(3):
+            height, width = 96 + 16 * number, 128 - 16 * number
+            blocks = random.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+            picture = cv2.resize(blocks, (width, height))
+            cv2.imwrite(str(folder / "images" / pictures / f"{split}{number}.jpg"), picture)
+            people = {}
+            for name, left in (("human2", width // 2), ("human1", 2)):  # in any order
+                points = random.integers(4, width // 2 - 4, (14, 2)) + (left, 0)
+                flags = random.integers(1, 4, 14)
+                points[flags == 3] = 0
+                people[name] = np.column_stack([points, flags]).ravel().tolist()
+            boxes = {name: [2, 2, width - 2, height - 2] for name in people}
+            records.append(
+                {
+                    "image_id": f"{split}{number}",
+                    "url": "",
+                    "human_annotations": boxes,
+                    "keypoint_annotations": people,
+                }
+            )
+        name = f"keypoint_{split}_annotations_{date}.json"
+        (folder / "original_annotations" / name).write_text(json.dumps(records))
+
+
+@pytest.mark.slow
+def test_ai_challenger_is_converted_learned_and_scored_by_its_own_metric(project, project_root):
+    folder = project.root / "data" / "AIChallenger"
+    write_release(folder)
+    shutil.copy(project_root / "data" / "AIChallenger" / "dataset.yaml", folder)
+    done = check(run_tool(project, project_root, "ai2coco.py"))
+    assert done.stdout.count("3 pictures, 6 people") == 2
+    named = ("--dataset", "AIChallenger", "--output", "data/AIChallenger/data/pairwise")
+    check(run_tool(project, project_root, "pairwise_stats.py", *named))
+    recipe = ("--config", "deepercut_aichallenger", "--gpu", "cpu")
+    check(project.run("train.py", *recipe, "--set", *LIGHT))
+    dump = project.root / "output" / "model_dump" / "AIChallenger" / "deepercut_aichallenger"
+    snapshot = dump / "snapshot_2.safetensors"
+    stored = read_metadata(snapshot)
+    assert stored["options"]["pairwise_statistics"] == "data/AIChallenger/data/pairwise"
+    assert stored["config"]["options.pairwise_statistics"] == "data/AIChallenger/data/pairwise"
+    check(run_tool(project, project_root, "pairwise_stats.py", *named, "--model-file", snapshot))
+    told = "options.pairwise_models=data/AIChallenger/data/pairwise"
+    tested = (*recipe, "--test_epoch", "2", "--set", told)
+    check(project.run("test.py", *tested, folder="main"))  # paths start at the root all the same
+    result = project.root / "output" / "result" / "AIChallenger" / "deepercut_aichallenger"
+    metrics = json.loads((result / "metrics.json").read_text())
+    assert metrics["protocol"]["pictures_looked_at"] == 3
+    assert "AP" in metrics["metrics"] and metrics["protocol"]["evaluation"]
+    assert json.loads((result / "result.json").read_text())
+
+
+def write_mat_set(folder):
+    """A data set of pose-tensorflow: three pictures, one person each of 14 joints, one missing."""
+    random = np.random.default_rng(9)
+    folder.mkdir()
+    entries = np.zeros((1, 3), [(name, object) for name in ("image", "size", "joints")])
+    for number in range(3):
+        height, width = 100 + 16 * number, 132  # smaller ones are left out by the original
+        blocks = random.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+        path = folder / f"im{number}.png"
+        cv2.imwrite(str(path), cv2.resize(blocks, (width, height)))
+        joints = np.delete(np.arange(14), number)
+        points = random.integers(8, 92, (13, 2))
+        cell = np.zeros((1, 1), object)
+        cell[0, 0] = np.column_stack([joints, points]).astype(np.int32)
+        entries[0, number] = (str(path), np.array([[3, height, width]], np.int32), cell)
+    savemat(folder / "dataset.mat", {"dataset": entries})
+
+
+@pytest.mark.slow
+def test_a_pose_cfg_with_a_mat_data_set_is_trained_continued_and_tested(project, project_root):
+    (project.root / "data" / "MPII").mkdir()
+    shutil.copy(project_root / "data" / "MPII" / "dataset.yaml", project.root / "data" / "MPII")
+    write_mat_set(project.root / "crops")
+    cfg = {
+        "dataset": "crops/dataset.mat",
+        "dataset_type": "mpii",
+        "num_joints": 14,
+        "net_type": "resnet_50",
+        "init_weights": "none",
+        "global_scale": 0.8452830189,
+        "pos_dist_thresh": 17,
+        "location_refinement": True,
+        "locref_loss_weight": 0.05,
+        "scale_jitter_lo": 0.85,
+        "scale_jitter_up": 1.15,
+        "max_input_size": 850,
+        "mirror": True,
+        "multi_step": [[0.005, 1], [0.02, 3]],
+    }
+    (project.root / "pose_cfg.yaml").write_text(yaml.safe_dump(cfg))
+    light = ("options.backbone_width=4", "options.batch_norm=trained")
+    named = ("--cfg", str(project.root / "pose_cfg.yaml"), "--gpu", "cpu")
+    done = check(project.run("train.py", *named, "--set", *light))
+    assert "max_input_size: 850 has another effect" in done.stderr
+    dump = project.root / "output" / "model_dump" / "MPII" / "resnet_50_pose_cfg"
+    assert read_metadata(dump / "snapshot_2.safetensors")["counters"]["step"] == 4
+    more = (*light, "train.batch_size=3", "train.total_steps=6")
+    done = check(project.run("train.py", *named, "--continue", "--set", *more))
+    assert "an epoch had 3 steps and now has 1" in done.stderr
+    assert "of which 4 are made" in done.stderr and "step 4 of 6" in done.stderr
+    newest = dump / "snapshot_3.safetensors"
+    assert read_metadata(newest)["counters"]["step"] == 6
+    check(project.run("test.py", *named, "--model-file", str(newest)))
+    result = project.root / "output" / "result" / "MPII" / "resnet_50_pose_cfg"
+    metrics = json.loads((result / "metrics.json").read_text())
+    assert metrics["protocol"]["pictures_looked_at"] == 3
+    assert "PCK@0.2" in metrics["metrics"]

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -206,6 +207,24 @@ def test_pictures_of_one_name_in_two_folders_are_all_drawn_and_told_apart(predic
     assert [image["file_name"] for image in images] == ["left/1.png", "right/1.png"]
 
 
+def test_what_an_earlier_run_left_is_told_of_and_stays(predictor, tmp_path, caplog):
+    out, pictures = tmp_path / "out", []
+    for folder, names in (("first", ("a.png", "b.png")), ("second", ("b.png", "c.png"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            cv2.imwrite(str(tmp_path / folder / name), make_frames(1)[0].image_rgb)
+        pictures.append(open_frames(tmp_path / folder))
+    demonstrate(predictor, pictures[0], out, LOOKING, Showing(csv=True))
+    demonstrate(predictor, pictures[0], out, LOOKING, Showing(csv=True))
+    assert "did not write" not in caplog.text
+    demonstrate(predictor, pictures[1], out, LOOKING)
+    assert "that this run did not write: 2, as a.jpg" in caplog.text
+    names = ["a.jpg", "b.jpg", "c.jpg", "poses.csv", "poses.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    images = json.loads((out / "poses.json").read_text())["images"]
+    assert [image["file_name"] for image in images] == ["b.png", "c.png"]
+
+
 def test_what_is_shown_is_drawn_like_what_is_written(predictor, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("poseras.demonstration.open_window", lambda: None)
@@ -298,3 +317,19 @@ def test_a_demonstration_in_3d_keeps_the_joints_in_space(predictor_3d, tmp_path,
     assert "relative to the root, in mm, as if each view were 2000 mm wide" in caplog.text
     sizes = {frame.image_rgb.shape for frame in read_video(tmp_path / "clip.mp4")}
     assert len(sizes) == 1 and sizes.pop()[1] > 100
+
+
+def test_a_network_that_knows_no_size_says_that_it_takes_a_camera_to_space(
+    predictor_3d, tmp_path, caplog
+):
+    view = replace(predictor_3d.view, rule="person_box", in_space=True)
+    by_view = replace(predictor_3d, view=view)
+    demonstrate(by_view, make_source(1), tmp_path, LOOKING)
+    assert "needs a camera to give poses in space: --focal-length and --root-depth" in caplog.text
+    (person,) = json.loads((tmp_path / "poses.json").read_text())["annotations"]
+    assert not {"joints_root_mm", "joints_camera_mm"} & person.keys()
+    camera = PictureCamera(1000.0, 4000.0)
+    demonstrate(by_view, make_source(1), tmp_path, replace(LOOKING, camera=camera))
+    (person,) = json.loads((tmp_path / "poses.json").read_text())["annotations"]
+    depths = np.array(person["joints_camera_mm"])[:, 2]
+    assert (np.abs(depths - 4000) <= 1000).all(), "the root is where it was said to be"

@@ -22,6 +22,8 @@ from math import sqrt
 import keras
 import numpy as np
 
+from ..batch_norm import BatchNormalization
+
 #: Residual blocks of each stage, by their sum.
 BLOCKS = {4: (1, 1, 1, 1), 6: (1, 2, 2, 1), 12: (2, 4, 4, 2), 18: (3, 6, 6, 3)}
 POOLS = (5, 9, 13)  # windows of the last stage's spatial pyramid
@@ -174,7 +176,7 @@ class _Builder:
 
     def normalise(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         """BatchNorm and SiLU."""
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,
             synchronized=self.synchronized,

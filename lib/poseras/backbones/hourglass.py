@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import keras
 
+from ..batch_norm import BatchNormalization
+
 #: Channels of each level as multiples of the finest one's, from fine to coarse; a lighter
 #: hourglass with fewer levels ends at the coarsest of them.
 LEVEL_FACTORS = (1.0, 1.0, 1.5, 1.5, 1.5, 2.0)
@@ -177,7 +179,7 @@ class _Builder:
             kernel_initializer=self.make_initializer(),
             name=convolution,
         )(x)
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,
             synchronized=self.synchronized,

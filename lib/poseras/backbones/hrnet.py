@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import keras
 
+from ..batch_norm import BatchNormalization
 from . import drop_scopes
 
 #: Modules of stages 2, 3 and 4, which have two, three and four branches.
@@ -195,7 +196,7 @@ class _Builder:
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
             name=name,
         )(x)
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,
             synchronized=self.synchronized,

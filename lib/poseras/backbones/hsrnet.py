@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import keras
 
+from ..batch_norm import BatchNormalization
 from ..layers import convolve
 from . import drop_scopes
 
@@ -302,7 +303,7 @@ class Builder:
             initializer=initializer or fan_in_initializer(),
             name=name,
         )
-        return keras.layers.BatchNormalization(
+        return BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,
             synchronized=self.synchronized,

@@ -19,6 +19,7 @@ from typing import Literal
 
 import keras
 
+from ..batch_norm import BatchNormalization
 from ..layers import (
     FrozenBatchNormalization,
     convolve,
@@ -364,9 +365,7 @@ class _Builder:
             initializer=self.make_initializer(),
             name=name,
         )
-        batch_norm = (
-            FrozenBatchNormalization if self.frozen_statistics else keras.layers.BatchNormalization
-        )
+        batch_norm = FrozenBatchNormalization if self.frozen_statistics else BatchNormalization
         return batch_norm(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,

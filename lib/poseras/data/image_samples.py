@@ -16,7 +16,7 @@ from ..picture_augmentation import PictureAugmentation
 from ..structures import ImageRecords, View
 from . import image_augment
 from .ignored_regions import rasterise_regions
-from .image_view import place_picture, view_picture
+from .image_view import PicturePlacement, place_picture, view_picture
 from .images import read_image
 from .person_samples import Batch, SampleError
 from .resized_samples import limit_scale, resize_and_mirror, resize_matrix, stack_resized
@@ -96,8 +96,15 @@ class ImageSource:
             return self.pictures[image]
         return read_image(self.records.images.paths[image])
 
+    def _place(self, row: int, pixels: np.ndarray) -> PicturePlacement:
+        try:
+            return place_picture(pixels.shape[:2], self.view)
+        except ValueError as error:
+            path = self.records.images.paths[self.records.image_index[row]]
+            raise ValueError(f"{path}: {error}") from None
+
     def _make_tested(self, row: int, pixels: np.ndarray) -> Batch:
-        placement = place_picture(pixels.shape[:2], self.view)
+        placement = self._place(row, pixels)
         return {
             "image": view_picture(pixels, placement, self.view),
             "image_to_network": placement.matrix.astype(np.float32),
@@ -112,7 +119,7 @@ class ImageSource:
             image, matrix, mirrored = self._resize(pixels, draws, slot)
             ignored = self._resize_ignored(row, pixels.shape[:2], matrix)
         elif self.view.picture_augmentation == PictureAugmentation():
-            placement = place_picture(pixels.shape[:2], self.view)
+            placement = self._place(row, pixels)
             image, matrix = view_picture(pixels, placement, self.view), placement.matrix
             mirrored, ignored = False, self._warp_ignored(row, pixels.shape[:2], matrix)
         else:

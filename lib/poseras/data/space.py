@@ -2,7 +2,8 @@
 
 Beside COCO's fields a file may hold `joints_camera_mm` (joints of [x, y, z], in the order of its
 keypoints) for a person and `camera` {f, c, ...} for an image. A file whose data set has several
-keypoint sets holds `keypoints_<set>` and `joints_camera_mm_<set>` for those after the first. The
+keypoint sets holds `keypoints_<set>` and `joints_camera_mm_<set>` for those after the first. Where
+no camera is known, `joints_root_mm` counts from the root, and `far_cameras` finds a camera. The
 lens of a camera is left out, as in the published programs: 2D targets are the pinhole projection of
 the joints, at most some pixels beside the picture, and the way home is its inverse.
 
@@ -27,6 +28,7 @@ from ..skeleton import Skeleton, derive_joints, derive_keypoints, reindex_joints
 from ..structures import PersonRecords, SpaceColumns
 from .coco_format import BadSamples, CategoryEntry, OnBadSample, pause_collector
 from .dataset import Dataset
+from .far_cameras import place_far_away
 
 logger = logging.getLogger("poseras")
 
@@ -48,9 +50,17 @@ class _ImageEntry(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class _Fields:
-    """Where a file keeps the joints of a keypoint set, and their names in its order."""
+    """Where a file keeps the joints of a keypoint set, and their names in its order.
+
+    Attributes:
+        joints: in the space of the camera.
+        rooted: relative to the root.
+        labels: in the picture.
+        names: of the joints.
+    """
 
     joints: str
+    rooted: str
     labels: str
     names: tuple[str, ...]
 
@@ -79,12 +89,12 @@ def attach_space(
         on_bad_sample: `stop` at a bad person, or `skip` them and list them.
 
     Raises:
-        ValueError: the file is not COCO format, or a person with joints in space has no camera, a
-            joint that is not before the camera, or a box beside the picture.
+        ValueError: the file is not COCO format, or a person with joints in space has no camera and
+            none can be found, a joint that is not before the camera, or a box beside the picture.
     """
     with pause_collector():
         content, fields = _decode(source, dataset, skeleton)
-        columns, labels = _tabulate(content, fields, records.annotation_ids, source)
+        columns, labels, rooted = _tabulate(content, fields, records.annotation_ids, source)
     if columns is None:
         unknown = SpaceColumns.unknown(len(records), skeleton.joint_count)
         return replace(records, space=unknown)
@@ -104,6 +114,8 @@ def attach_space(
     keypoints = records.keypoints
     if labels is not None:
         keypoints = take_joints(derive_keypoints(labels, fields.names, derived)[0], indices)
+    if rooted.any():
+        space = place_far_away(space, keypoints, rooted)
     records = replace(records, space=space, keypoints=_project(keypoints, space))
     good = _check_people(records, box_mm, BadSamples(source, on_bad_sample))
     return records if good.all() else records.take(np.flatnonzero(good))
@@ -121,6 +133,11 @@ def _decode(source: Path, dataset: Dataset, skeleton: Skeleton) -> tuple[Any, _F
                 "joints",
                 msgspec.Raw,
                 msgspec.field(default=msgspec.Raw(_ABSENT), name=fields.joints),
+            ),
+            (
+                "rooted",
+                msgspec.Raw,
+                msgspec.field(default=msgspec.Raw(_ABSENT), name=fields.rooted),
             ),
             (
                 "labels",
@@ -158,23 +175,37 @@ def _choose_fields(dataset: Dataset, skeleton: Skeleton) -> _Fields:
     sets = list(dataset.skeletons.items())
     key, chosen = max(sets, key=lambda item: len(wanted & set(item[1].keypoints)))
     if key == sets[0][0]:
-        return _Fields("joints_camera_mm", "keypoints", chosen.keypoints)
-    return _Fields(f"joints_camera_mm_{key}", f"keypoints_{key}", chosen.keypoints)
+        return _Fields("joints_camera_mm", "joints_root_mm", "keypoints", chosen.keypoints)
+    return _Fields(
+        joints=f"joints_camera_mm_{key}",
+        rooted=f"joints_root_mm_{key}",
+        labels=f"keypoints_{key}",
+        names=chosen.keypoints,
+    )
 
 
 def _tabulate(
     content: Any, fields: _Fields, annotation_ids: np.ndarray, source: Path
-) -> tuple[SpaceColumns | None, np.ndarray | None]:
-    """Columns of the people asked for, in the order of the file's joints; labels where own ones."""
+) -> tuple[SpaceColumns | None, np.ndarray | None, np.ndarray]:
+    """Columns of the people asked for, in the order of the file's joints; labels where own ones.
+
+    The last, (people,) bool, is True where joints count from the root.
+    """
     place = {entry.id: row for row, entry in enumerate(content.annotations)}
     entries = [content.annotations[place[number]] for number in annotation_ids.tolist()]
-    given = np.fromiter((len(entry.joints) > 4 for entry in entries), bool, len(entries))
+    in_camera, rooted = (
+        np.fromiter((len(getattr(entry, kind)) > 4 for entry in entries), bool, len(entries))
+        for kind in ("joints", "rooted")
+    )
+    rooted, given = rooted & ~in_camera, in_camera | rooted
     if not given.any():
-        return None, None
+        return None, None, rooted
     joint_count = len(fields.names)
     how: dict[str, Any] = {"length": 3 * joint_count, "source": source, "fields": fields}
-    joints, rows = np.zeros((len(entries), 3 * joint_count), np.float32), np.flatnonzero(given)
-    joints[rows] = _parse(entries, rows, "joints", **how)
+    joints = np.zeros((len(entries), 3 * joint_count), np.float32)
+    for field, people in (("joints", in_camera), ("rooted", rooted)):
+        if people.any():
+            joints[people] = _parse(entries, np.flatnonzero(people), field, **how)
     labels = None
     if fields.labels != "keypoints":
         everyone = np.arange(len(entries))
@@ -188,7 +219,7 @@ def _tabulate(
         cameras=cameras,
         actions=np.fromiter((entry.action for entry in entries), np.int32, len(entries)),
     )
-    return columns, labels
+    return columns, labels, rooted
 
 
 def _parse(
@@ -282,7 +313,7 @@ def _check_people(
         blind,
         lambda row: (
             f"annotation {ids[row]} has joints in space, so its image must have a camera "
-            "{f, c}. Received none."
+            "{f, c}, or it joints_root_mm and at least two labelled keypoints apart. Received none."
         ),
     )
     depths = np.where(space.joints_valid, space.joints_camera_mm[..., 2], 1.0)

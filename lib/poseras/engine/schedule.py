@@ -1,8 +1,8 @@
 """The learning rate as a pure function of the step, and the arithmetic of epochs.
 
 A *step* is one update of the weights; steps count from 0, epochs too, and epoch e is the steps
-e * steps_per_epoch to (e + 1) * steps_per_epoch - 1. Nothing is stored, so nothing can be stale
-after a resume.
+e * steps_per_epoch to (e + 1) * steps_per_epoch - 1, less `steps_ahead`. Nothing else is stored, so
+nothing else can be stale after a resume.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Schedule:
         flat_fraction: of the run that passes before the wave begins, RTMPose's flat first half.
         final_fraction: of the learning rate that the cosine ends at.
         warmup_steps: over which the rate rises linearly, before either of them; 0 is none.
+        steps_ahead: what is added to steps where epochs are counted. Not 0 in a run that went on
+            with epochs of another length: what is said in epochs then goes on at the same part of
+            the data, while what is said in steps stays a number of updates.
 
     Source: the steps are those of Simple Baselines, Xiao et al., ECCV 2018. In the authors'
     TensorFlow code the last iteration of an epoch already belonged to the next one; here it does
@@ -50,6 +53,7 @@ class Schedule:
     flat_fraction: float = 0.0
     final_fraction: float = 0.0
     warmup_steps: int = 0
+    steps_ahead: int = 0
 
     def __post_init__(self) -> None:
         if self.steps_per_epoch < 1:
@@ -90,16 +94,28 @@ class Schedule:
     @property
     def end_step(self) -> int:
         """The number of steps of the whole run."""
-        return self.total_steps or self.steps_per_epoch * self.end_epoch
+        return self.total_steps or self.steps_per_epoch * self.end_epoch - self.steps_ahead
 
     @property
     def last_epoch(self) -> int:
         """The epoch in which the run ends, counted from 1."""
-        return -(-self.end_step // self.steps_per_epoch)
+        return self.epochs_begun(self.end_step)
+
+    def place_of(self, step: int) -> int:
+        """How many steps of the present length the data takes that `step` steps have seen."""
+        return step + self.steps_ahead
 
     def epoch_at(self, step: int) -> int:
         """The epoch that a step belongs to, counted from 0."""
-        return step // self.steps_per_epoch
+        return self.place_of(step) // self.steps_per_epoch
+
+    def epochs_begun(self, done: int) -> int:
+        """How many epochs `done` steps have begun, the last of which may be over."""
+        return -(-self.place_of(done) // self.steps_per_epoch)
+
+    def steps_within(self, done: int) -> int:
+        """How many steps of an epoch were made after `done` steps, 0 between two epochs."""
+        return self.place_of(done) % self.steps_per_epoch
 
     def rate_in_epoch(self, epoch: int) -> float:
         """Learning rate / decay_factor ** (number of decay epochs up to this one), or its share."""
@@ -118,8 +134,11 @@ class Schedule:
             return warmth * self._rate_after(bisect_right(self.decay_steps, step))
         if self.schedule == "step":
             return warmth * self.rate_in_epoch(self.epoch_at(step))
-        begin = self.flat_fraction * self.end_step
-        angle = math.pi * max(step - begin, 0.0) / (self.end_step - begin)
+        place, end = step, self.total_steps
+        if not end:  # the share of the epochs, not of the updates, is over
+            place, end = self.place_of(step), self.steps_per_epoch * self.end_epoch
+        begin = self.flat_fraction * end
+        angle = math.pi * max(place - begin, 0.0) / (end - begin)
         wave = 0.5 * (1 + math.cos(angle))
         return (
             warmth * self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * wave)

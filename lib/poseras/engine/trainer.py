@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,10 @@ def train(
     if snapshot:
         notes += check_continuation(snapshot, metadata, run.free_settings)
     workers.compare_starts(strategy, snapshot)
-    first_step = _first_step(snapshot, schedule, notes)
+    first_step = 0
+    if snapshot:
+        own = snapshot.path.parent == run.snapshot_folder
+        first_step, schedule = _go_on(snapshot, schedule, own, notes)
     snapshots = RunSnapshots(run.snapshot_folder, metadata, keep=run.keep_snapshots, writes=chief)
     snapshots.last = snapshot.path if snapshot else None
     with ExitStack() as stack:
@@ -119,7 +122,8 @@ def train(
             notes += restored
         for note in notes:
             log.warning("%s", note)
-        batches = _Shares(make_batches, strategy, first_step * step_settings.accumulate_steps)
+        first_batch = schedule.place_of(first_step) * step_settings.accumulate_steps
+        batches = _Shares(make_batches, strategy, first_batch)
         loop = TrainingLoop(
             system=system,
             schedule=schedule,
@@ -136,18 +140,35 @@ def train(
     return model
 
 
-def _first_step(snapshot: Snapshot | None, schedule: Schedule, notes: list[str]) -> int:
-    """The number of steps already made, in steps of the present schedule."""
-    if snapshot is None:
-        return 0
+def _go_on(
+    snapshot: Snapshot, schedule: Schedule, own: bool, notes: list[str]
+) -> tuple[int, Schedule]:
+    """The number of steps already made, and the schedule with its epochs where they were.
+
+    Steps are updates and stay what they are, whatever the batch: those of `total_steps`,
+    `decay_steps` and `warmup_steps`, too. Epochs go on at the same part of the data.
+
+    Args:
+        snapshot: that is continued.
+        schedule: of the settings.
+        own: whether it is this run's. The steps of another run, of other data or of a published
+            checkpoint are not; its epochs are counted in steps of the present length.
+        notes: gets lines for the log.
+
+    Raises:
+        ValueError: the run ends before the snapshot.
+    """
     counters = snapshot.metadata["counters"]
-    step = int(counters["step"])
-    then = int(counters.get("steps_per_epoch", schedule.steps_per_epoch))
-    if then != schedule.steps_per_epoch:
-        step = step * schedule.steps_per_epoch // then
+    step, now = int(counters["step"]), schedule.steps_per_epoch
+    then = int(counters.get("steps_per_epoch", now))
+    place = (step + int(counters.get("steps_ahead", 0))) * now // then
+    step = step if own else place
+    schedule = replace(schedule, steps_ahead=place - step)
+    if then != now:
         notes.append(
-            f"CHANGED: an epoch had {then} steps and now has {schedule.steps_per_epoch}; the run "
-            f"goes on at the same part of the epoch, step {step}."
+            f"CHANGED: an epoch had {then} steps and now has {now}; the run goes on at the same "
+            f"part of the epoch. What is set in steps still counts updates, of which {step} are "
+            "made."
         )
     if step > schedule.end_step:
         raise ValueError(
@@ -156,7 +177,7 @@ def _first_step(snapshot: Snapshot | None, schedule: Schedule, notes: list[str])
             f"{schedule.epoch_at(step) + 1}. Set it higher."
         )
     notes.append(f"CONTINUED from {snapshot.path}: step {step} of {schedule.end_step}.")
-    return step
+    return step, schedule
 
 
 def _name_end(schedule: Schedule) -> str:

@@ -164,12 +164,12 @@ class TrainingLoop:
     def _between_steps(self, done: int, batch: Any, bar: ProgressBar, stop: StopRequest) -> None:
         """Log, save, validate, leave: whatever is due after `done` steps."""
         ends = done == self.schedule.end_step  # which may lie within an epoch
-        epoch_ends = ends or done % self.schedule.steps_per_epoch == 0
+        epoch_ends = ends or not self.schedule.steps_within(done)
         if done % self.run.log_every == 0 or ends:
             self._write_values(done, bar)
         start = time.perf_counter()
         if epoch_ends:
-            self._save(-(-done // self.schedule.steps_per_epoch), done)
+            self._save(self.schedule.epochs_begun(done), done)
             self._draw(done, batch)
             self._validate_if_due(done, stop)
         stopping = workers.any_worker(self.step.strategy, stop.received is not None)
@@ -194,7 +194,7 @@ class TrainingLoop:
         self.logbook.write_values(done, means, times)
         epoch = self.schedule.epoch_at(done - 1) + 1
         bar.show(epoch, means["total"], times)
-        in_epoch = (done - 1) % self.schedule.steps_per_epoch + 1
+        in_epoch = self.schedule.steps_within(done - 1) + 1
         left = (self.schedule.end_step - done) * self.samples_per_step
         left_s = left / max(times["samples_per_second"], 1e-9)
         log.info(
@@ -233,10 +233,12 @@ class TrainingLoop:
             return
         self.logbook.flush()
         counters = {
-            "epoch": done // self.schedule.steps_per_epoch,
+            "epoch": self.schedule.epoch_at(done),
             "step": done,
             "steps_per_epoch": self.schedule.steps_per_epoch,
         }
+        if self.schedule.steps_ahead:
+            counters["steps_ahead"] = self.schedule.steps_ahead
         self.snapshots.write(number, collect_state(self.step, self.running.pending), counters)
 
     def _draw(self, done: int, batch: Any) -> None:
@@ -260,7 +262,7 @@ class TrainingLoop:
 
     def _validate_if_due(self, done: int, stop: StopRequest) -> None:
         """Measure after every so many epochs, unless a run that was killed did so already."""
-        epoch, within = divmod(done, self.schedule.steps_per_epoch)
+        epoch, within = self.schedule.epoch_at(done), self.schedule.steps_within(done)
         if within and done == self.schedule.end_step:  # the last epoch, cut short
             epoch, within = epoch + 1, 0
         if self.validate is None or within or epoch % self.run.validate_every_epochs:

@@ -72,7 +72,27 @@ def read_run(folder: Path) -> Run:
             f"{path} must hold the objects metrics and protocol, as main/test.py writes them. "
             "Test the run again."
         )
+    evaluation = protocol.get("evaluation", {})
+    if not isinstance(evaluation, dict):
+        raise ValueError(
+            f"evaluation of {path} must be an object. Received {evaluation!r}. Test the run again."
+        )
+    _check_numbers(metrics, 1, "metrics", path)
+    _check_numbers(evaluation.get("per_action_mm", {}), 2, "per_action_mm", path)
+    _check_numbers(evaluation.get("per_axis_mm") or {}, 1, "per_axis_mm", path)
     return Run(folder, f"{folder.parent.name}/{folder.name}", metrics, protocol)
+
+
+def _check_numbers(values: Any, levels: int, where: str, path: Path) -> None:
+    """See that something is a number or None, or a table of such on so many levels."""
+    if levels and isinstance(values, dict):
+        for name, value in values.items():
+            _check_numbers(value, levels - 1, f"{where}.{name}", path)
+    elif levels or isinstance(values, bool) or not isinstance(values, int | float | None):
+        wanted = "an object of numbers" if levels else "a number or null"
+        raise ValueError(
+            f"{where} of {path} must be {wanted}. Received {values!r}. Test the run again."
+        )
 
 
 def read_json(path: Path) -> Any:

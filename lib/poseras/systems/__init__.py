@@ -35,7 +35,9 @@ def system_class(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{name}.system").System
 
 
-def load_resources(name: str, options: Any, skeleton: Any, earlier: Any = None) -> dict[str, Any]:
+def load_resources(
+    name: str, options: Any, skeleton: Any, earlier: Any = None, root: Path = Path()
+) -> dict[str, Any]:
     """The trained tables of a system, its only reading of files; nothing where it needs none.
 
     Args:
@@ -44,6 +46,7 @@ def load_resources(name: str, options: Any, skeleton: Any, earlier: Any = None) 
         skeleton: of the network.
         earlier: options and resources of a snapshot; what both options name alike is taken from
             there and not read again.
+        root: of the project, where relative paths start; the working directory by default.
 
     Returns:
         Arrays by name, which the engine keeps in snapshots.
@@ -56,7 +59,7 @@ def load_resources(name: str, options: Any, skeleton: Any, earlier: Any = None) 
     module = importlib.import_module(f"{__name__}.{name}.system")
     if not hasattr(module, "load_resources"):
         return {}
-    return module.load_resources(options, skeleton, earlier)
+    return module.load_resources(options, skeleton, earlier, root)
 
 
 def _check(name: str) -> None:

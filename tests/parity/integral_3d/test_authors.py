@@ -29,7 +29,8 @@ def read_case(case, tag):
     rect_w, rect_h = (float(n) for n in case[f"{tag}_rect3d_wh"])
     # Depth counts in widths of the rectangle, and volumes have as many bins as columns.
     options = Options(
-        input_shape=(height, width - width % 32 or 32),
+        # A network's sides; the cases have others.
+        input_shape=(height - height % 32 or 32, width - width % 32 or 32),
         box_mm=(rect_w, rect_h, rect_w),
         outside_joints="keep",
     )

@@ -59,9 +59,12 @@ def test_a_patch_has_the_pixels_of_the_original(golden, tag):
     view = make_view(case[f"{tag}_input_shape"])
     placement = make_placement(case[f"{tag}_bbox"], scale, rotation, flip)
     matrices = augment.placement_matrices(placement, view)
-    if not flip:
-        # Three points in float32 in the original.
-        np.testing.assert_allclose(matrices[0], case[f"{tag}_trans"], rtol=0, atol=1e-3)
+    theirs = case[f"{tag}_trans"]
+    if flip:  # the original mirrors the picture first
+        last = case["image_bgr"].shape[1] - 1
+        theirs = theirs @ np.array([[-1, 0, last], [0, 1, 0], [0, 0, 1]])
+    # Three points in float32 in the original.
+    np.testing.assert_allclose(matrices[0], theirs, rtol=0, atol=1e-3)
     patch = crop(case["image_bgr"][..., ::-1], matrices, view)
     assert_equal_pixels(patch, case[f"{tag}_patch_rgb"])
 

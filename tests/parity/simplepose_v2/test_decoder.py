@@ -9,6 +9,7 @@ import pytest
 from poseras.codecs.centred_heatmap import find_centred_peaks, keep_peaks
 from poseras.codecs.resampling import upsample
 from poseras.systems.simplepose_v2.grouping import collect_limbs, group_limbs, select_poses
+from poseras.systems.simplepose_v2.limbs import mirror_limbs
 from poseras.systems.simplepose_v2.options import Options
 from poseras.systems.simplepose_v2.system import System
 
@@ -58,6 +59,9 @@ def test_the_flip_test_is_the_originals(golden, original, case_file):
     mirrored = {name: maps[half:] for name, maps in outputs.items()}
     skeleton = original.make_skeleton(case["hmp"].shape[1], case["skeleton"])
     np.testing.assert_array_equal(skeleton.flip_permutation, case["keypoint_perm"])
+    limbs, kept = mirror_limbs(skeleton.limbs, skeleton.flip_permutation)
+    np.testing.assert_array_equal(limbs, case["limb_perm"])
+    assert list(kept) == case["limb_keep"].tolist()
     for law in ("average", "concatenate"):
         system = System(Options(stacks=1, limbs="skeleton", flip_offsets=law), skeleton)
         merged = system.merge_flip(direct, mirrored)

@@ -18,10 +18,13 @@ from poseras.data.image_records import all_pictures, training_pictures
 from poseras.data.image_samples import warp_picture
 from poseras.data.image_view import place_picture, view_picture
 from poseras.geometry import invert_affine, transform_points
+from poseras.layers import Normalise
 from poseras.structures import View
 from poseras.systems.simplepose_v2.options import Options, default_view
 
-BORDER = default_view(Options()).border_rgb
+OPTIONS = Options()
+BORDER = default_view(OPTIONS).border_rgb
+NORMALISE = Normalise(OPTIONS.channel_order, OPTIONS.pixel_mean, OPTIONS.pixel_std)
 
 
 def read_cases(case):
@@ -53,6 +56,9 @@ def test_pictures_are_resized_and_padded_as_by_the_original(golden, tag):
     assert shown.shape == expected.shape
     # OpenCV's versions round a bicubic sample differently.
     assert np.abs(shown.astype(int) - expected).max() <= 1
+    normalised = np.asarray(NORMALISE(shown[None]))[0].transpose(2, 0, 1)[:, ::16, ::16]
+    step = 1 / min(OPTIONS.pixel_std)  # such a grey level after the normalisation
+    np.testing.assert_allclose(normalised, data[f"tensor_every16_{tag}"], rtol=0, atol=step + 1e-4)
     before, after = data[f"normalized_anns_{tag}"], data[f"anns_out_{tag}"]
     moved = transform_points(before[..., :2], placement.matrix)
     np.testing.assert_allclose(moved, after[..., :2], rtol=0, atol=1e-3)
@@ -100,8 +106,7 @@ def test_pictures_are_changed_as_by_the_original(golden, original, tag):
     )
     image = data[f"image_{tag}"]
     middle = find_middle(anns[..., :3], image.shape[:2])
-    if case["crop_roi"]:
-        np.testing.assert_array_equal(middle, data[f"roi_center_{tag}"])
+    np.testing.assert_array_equal(middle, data[f"roi_center_{tag}"])
     matrix = change_matrix(
         change, image.shape[:2], (size, size), middle if case["crop_roi"] else None
     )

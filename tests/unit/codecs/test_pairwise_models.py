@@ -1,5 +1,7 @@
 """Statistics, features and logistic models on numbers that a person can check by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -46,6 +48,36 @@ def test_mirrored_people_count_with_their_sides_exchanged():
     assert missing == [(0, 2), (1, 2), (2, 0), (2, 1)]
     assert statistics.means_px[1].tolist() == [0, 0]
     assert statistics.deviations_px[1].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("flip", [None, [1, 0, 2]])
+def test_statistics_do_not_depend_on_how_many_people_are_looked_at_together(flip):
+    rng = np.random.default_rng(4)
+    people = np.concatenate([rng.uniform(0, 300, (53, 3, 2)), rng.integers(0, 3, (53, 3, 1))], -1)
+    people[:, 2, 2] = 0  # a pair that nobody shows, in no part
+    whole, missing = measure_statistics(people, flip)
+    assert len(missing) == 4
+    for size in (1, 7, 53, 54):
+        parts, nowhere = measure_statistics(people, flip, people_at_a_time=size)
+        # Sums in another order: 1e-16 of numbers of hundreds, fifty times.
+        np.testing.assert_allclose(parts.means_px, whole.means_px, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(parts.deviations_px, whole.deviations_px, rtol=0, atol=1e-10)
+        assert nowhere == missing
+
+
+def test_statistics_hold_the_vectors_of_a_part_of_the_people_alone():
+    people = np.ones((4000, 17, 3), np.float32)
+    tracemalloc.start()
+    measure_statistics(people, people_at_a_time=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4000 * 272 * 2 * 8 / 4, "a quarter of the vectors of all"
+
+
+def test_nobody_has_statistics_of_nothing():
+    statistics, missing = measure_statistics(np.zeros((0, 3, 3)))
+    assert len(missing) == 6 and not statistics.means_px.any()
+    assert (statistics.deviations_px == 1).all()
 
 
 def test_statistics_of_another_joint_set_are_refused():

@@ -331,6 +331,30 @@ def test_crowdpose_counts_twelve_joints_and_either_count_is_right(linked, tmp_pa
         assert report.count("num-keypoints") == findings
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: content.pop("annotations"), "no list annotations; it holds info, "),
+        (lambda content: content["annotations"].clear(), "the list annotations is empty"),
+    ],
+)
+def test_a_file_without_people_is_an_error_unless_its_split_is_a_test(
+    linked, tmp_path, change, reason
+):
+    dataset = linked("COCO")
+    content = json.loads(dataset.split("val").annotations.read_text())
+    change(content)
+    path = tmp_path / "nobody.json"
+    path.write_text(json.dumps(content))
+    split = replace(dataset.split("val"), annotations=path, detections=None)
+    report = examine(replace(dataset, splits={"val": split}), look_at_pictures=False)
+    (finding,) = report.findings
+    assert finding.code == "people-missing" and not report.is_clean
+    assert f"nobody.json has no people: {reason}" in finding.line
+    report = examine(replace(dataset, splits={"test": split}), look_at_pictures=False)
+    assert report.is_clean and reason in report.remarks[0]
+
+
 ODD_VALUES = [None, 0, -1, 1e308, math.nan, math.inf, "x", "", True, [], {}, [1, 2], {"a": 1}]
 ODD_VALUES += [2**70, -(2**63), 1.5, "../../etc", "a\nb", 10**400]
 

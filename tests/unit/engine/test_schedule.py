@@ -100,3 +100,18 @@ def test_rates_by_step_ignore_epochs_and_the_run_may_end_within_one():
         Schedule(steps_per_epoch=10, decay_steps=(3, 14), decay_factors=(4,))
     with pytest.raises(ValueError, match="decay_steps must be ascending"):
         Schedule(steps_per_epoch=10, decay_steps=(14, 3))
+
+
+def test_epochs_of_another_length_move_what_is_set_in_epochs_alone():
+    """Fifty steps in epochs of 10 are half of ten epochs; so they stay when epochs have 5."""
+    cosine = {"end_epoch": 10, "schedule": "cosine", "learning_rate": 1.0, "warmup_steps": 60}
+    before, after = Schedule(10, **cosine), Schedule(5, steps_ahead=-25, **cosine)
+    assert before.epoch_at(50) == after.epoch_at(50) == 5
+    assert before.rate_at(50) == after.rate_at(50) == pytest.approx(0.5 * 51 / 60)
+    assert after.end_step == 75 and after.last_epoch == 10
+    assert [after.steps_within(done) for done in (50, 52, 55)] == [0, 2, 0]
+    assert [after.epochs_begun(done) for done in (50, 52, 55, 75)] == [5, 6, 6, 10]
+    decayed = Schedule(5, steps_ahead=-25, learning_rate=1.0, decay_epochs=(6,), end_epoch=10)
+    assert [decayed.rate_at(step) for step in (54, 55)] == [1.0, 0.1]
+    by_steps = Schedule(5, steps_ahead=-25, total_steps=100, schedule="cosine", learning_rate=1.0)
+    assert by_steps.end_step == 100 and by_steps.rate_at(50) == pytest.approx(0.5)

@@ -1,7 +1,6 @@
 import os
 import signal
 from contextlib import nullcontext
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ from poseras.engine.schedule import Schedule
 from poseras.engine.snapshot import list_snapshots, newest_valid, read_snapshot, snapshot_path
 from poseras.engine.train_step import StepSettings
 from poseras.engine.trainer import train
-from poseras.engine.training_loop import RunSettings, explain_device_errors
+from poseras.engine.training_loop import RunSettings
 from poseras.skeleton import Skeleton
 
 SKELETON = Skeleton("toy", ("a", "b"))
@@ -256,11 +255,51 @@ def test_settings_that_do_not_change_the_network_only_warn(tmp_path, caplog):
 
 
 def test_an_epoch_of_another_length_goes_on_at_the_same_part(tmp_path, caplog):
+    firsts = []
+
+    def make(share):
+        firsts.append(share.first_batch)
+        return make_batches(share)
+
     run(tmp_path, epochs=2)
-    schedule = Schedule(10, end_epoch=3, learning_rate=1e-2)
-    run(tmp_path, resume=True, schedule=schedule)
+    longer = Schedule(10, end_epoch=3, learning_rate=1e-2)
+    run(tmp_path, resume=True, schedule=longer, make_batches=make)
     assert "an epoch had 5 steps and now has 10" in caplog.text
-    assert last(tmp_path).metadata["counters"]["step"] == 30
+    counters = {"epoch": 3, "step": 20, "steps_per_epoch": 10, "steps_ahead": 10}
+    assert last(tmp_path).metadata["counters"] == counters
+    shorter = Schedule(5, end_epoch=4, learning_rate=1e-2)
+    run(tmp_path, resume=True, schedule=shorter, make_batches=make)
+    counters = {"epoch": 4, "step": 25, "steps_per_epoch": 5, "steps_ahead": -5}
+    assert last(tmp_path).metadata["counters"] == counters
+    assert firsts == [20, 15], "two epochs of 10, three of 5"
+    assert list(list_snapshots(tmp_path / "dump" / "data" / "run")) == [1, 2, 3, 4]
+    lines = read_values(tmp_path / "log" / "values.jsonl")
+    assert [line["step"] for line in lines] == [*range(2, 25, 2), 25], "what was logged stays"
+
+
+def test_what_is_set_in_steps_counts_updates_whatever_the_batch(tmp_path, caplog):
+    in_steps = {"learning_rate": 1e-2, "decay_steps": (9,), "warmup_steps": 3}
+    run(tmp_path, schedule=Schedule(5, total_steps=8, **in_steps))
+    run(tmp_path, resume=True, schedule=Schedule(10, total_steps=10, **in_steps))
+    run(tmp_path, resume=True, schedule=Schedule(10, total_steps=12, **in_steps))
+    assert "still counts updates, of which 8 are made" in caplog.text
+    assert "step 10 of 12" in caplog.text
+    counters = {"epoch": 2, "step": 12, "steps_per_epoch": 10, "steps_ahead": 8}
+    assert last(tmp_path).metadata["counters"] == counters
+    lines = read_values(tmp_path / "log" / "values.jsonl")
+    rates = {line["step"]: line["learning_rate"] for line in lines}
+    # The first rate holds from the end of the warm-up to step 9, which is the tenth update.
+    assert rates == pytest.approx({2: 1e-2 * 2 / 3, 4: 1e-2, 6: 1e-2, 8: 1e-2, 10: 1e-3, 12: 1e-3})
+
+
+def test_a_snapshot_of_another_run_leaves_its_epochs_and_not_its_steps(tmp_path):
+    run(tmp_path / "a", epochs=2)
+    target = tmp_path / "b" / "dump" / "data"
+    target.mkdir(parents=True)
+    last(tmp_path / "a").path.rename(target / "snapshot_2.safetensors")
+    run(tmp_path / "b", resume=True, schedule=Schedule(10, end_epoch=3, learning_rate=1e-2))
+    counters = {"epoch": 3, "step": 30, "steps_per_epoch": 10}
+    assert last(tmp_path / "b").metadata["counters"] == counters
 
 
 def test_only_the_newest_epochs_stay_where_so_many_are_kept(tmp_path):
@@ -353,29 +392,6 @@ def test_errors_of_worker_threads_come_as_they_were(tmp_path):
 
     with pytest.raises(ValueError, match="image 7 is broken"):
         run(tmp_path, make_batches=broken, data_errors=Data())
-
-
-def test_too_little_device_memory_is_one_line_with_the_batch_size():
-    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
-    strategy = tf.distribute.get_strategy()
-    with (
-        pytest.raises(MemoryError, match="train.batch_size=32 per device.*batch_size=16"),
-        explain_device_errors(32, strategy),
-    ):
-        raise error
-
-
-def test_a_lost_peer_is_told_to_runs_of_several_workers_alone():
-    error = tf.errors.UnavailableError(None, None, "Connection reset by peer")
-    resolver = SimpleNamespace(
-        cluster_spec=lambda: SimpleNamespace(as_dict=lambda: {"worker": ["a:1", "b:2"]})
-    )
-    pair = SimpleNamespace(cluster_resolver=resolver)
-    with pytest.raises(ConnectionError, match="--continue"), explain_device_errors(4, pair):
-        raise error
-    alone = tf.distribute.get_strategy()
-    with pytest.raises(tf.errors.UnavailableError), explain_device_errors(4, alone):
-        raise error
 
 
 def test_an_unwritable_folder_is_an_error_before_the_first_step(tmp_path):

@@ -40,6 +40,38 @@ def test_a_foreign_metrics_file_is_refused(tmp_path, text):
         read_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "metrics, evaluation, line",
+    [
+        (
+            {"AP": "0.5"},
+            {},
+            "metrics.AP of .*metrics.json must be a number or null. Received '0.5'",
+        ),
+        ({}, "coco", "evaluation of .*metrics.json must be an object. Received 'coco'"),
+        ({"AP": True}, {}, "metrics.AP of .* must be a number or null. Received True"),
+        ({"AP": {"a": 1}}, {}, "metrics.AP of .* must be a number or null. Received {'a': 1}"),
+        ({}, {"per_axis_mm": {"x": "far"}}, "per_axis_mm.x of .* Received 'far'"),
+        (
+            {},
+            {"per_action_mm": {"MPJPE": 3}},
+            "MPJPE of .* must be an object of numbers. Received 3",
+        ),
+        ({}, {"per_action_mm": {"MPJPE": {"Eating": "x"}}}, "MPJPE.Eating of .* Received 'x'"),
+    ],
+)
+def test_texts_where_numbers_belong_are_one_line(project, metrics, evaluation, line):
+    folder = project.write_run("one", [], metrics=metrics, evaluation=evaluation)
+    with pytest.raises(ValueError, match=line):
+        read_run(folder)
+
+
+def test_numbers_that_nothing_counted_for_may_be_null(project):
+    evaluation = {"per_axis_mm": None, "per_action_mm": {"MPJPE": {"Eating": None}}}
+    run = read_run(project.write_run("one", [], metrics={"AP": None}, evaluation=evaluation))
+    assert run.metrics == {"AP": None}
+
+
 def test_a_cut_off_file_is_refused_by_name(tmp_path):
     (tmp_path / "a.json").write_text('{"a": ')
     with pytest.raises(ValueError, match="a.json is not JSON"):

@@ -63,6 +63,21 @@ def test_all_frames_are_written_on_request(folders, tmp_path):
     assert len(content["images"]) == 6
 
 
+def test_the_real_frames_are_taken_as_they_lie(samples, tmp_path):
+    data = samples / "Human36M" / "data"
+    run("--preprocessed", data, "--output", tmp_path, "--allow-missing", "--all-frames")
+    files = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*.json"))]
+    images = [image for content in files for image in content["images"]]
+    people = [person for content in files for person in content["annotations"]]
+    assert [image["file_name"].partition("/")[0] for image in images] == sorted(
+        path.name for path in data.iterdir()
+    )
+    for image, person in zip(images, people, strict=True):
+        assert {"R", "T", "f", "c", "k", "p"} <= image["camera"].keys()
+        x, y = np.reshape(person["keypoints"], (-1, 3))[:, :2].T
+        assert 0 < x.min() < x.max() < image["width"] and 0 < y.min() < y.max() < image["height"]
+
+
 def test_boxes_hold_two_metres_around_the_root_or_the_joints_closely(folders, tmp_path):
     arguments = ("--preprocessed", folders, "--output", tmp_path, "--allow-missing")
     found = {}

@@ -139,6 +139,7 @@ def add_detection(**values):
 
 FAULTS = {
     "entry-malformed": lambda p: p.people[2].pop("bbox"),
+    "people-missing": lambda p: p.val.pop("annotations"),
     "keypoint-names": lambda p: p.train["categories"][0]["keypoints"].__setitem__(0, "beak"),
     "keypoint-count": lambda p: p.people[2].update(keypoints=[1, 2, 2] * 14),
     "flip-pairs": spoil_flip_pairs,

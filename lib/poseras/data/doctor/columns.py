@@ -6,6 +6,7 @@ field or with one of a wrong type. Everything else stands in the columns, howeve
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,6 +140,11 @@ def read_columns(
         file = decode_annotations(path.read_bytes(), bad)
         columns = _tabulate(file, dataset, split, path, folder)
     return columns, bad.lines
+
+
+def list_keys(path: Path) -> list[str]:
+    """The names that stand at the top of an annotation file which could be read."""
+    return list(json.loads(path.read_bytes()))
 
 
 def _tabulate(

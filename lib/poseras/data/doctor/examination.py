@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset, Split
-from .columns import SplitColumns, read_columns
+from .columns import SplitColumns, list_keys, read_columns
 from .detections import Detections, check_detections, read_detections
 from .entries import (
     check_categories,
@@ -125,6 +125,19 @@ def _read_split(state: _Examination, name: str, files: Split) -> None:
     state.columns[name] = columns
     for line in malformed:
         findings.add("entry-malformed", line)
+    if not len(columns) and not malformed:
+        _tell_of_missing_people(state, columns)
+
+
+def _tell_of_missing_people(state: _Examination, columns: SplitColumns) -> None:
+    """A remark for a test split, which may list pictures alone; a finding for another one."""
+    keys = list_keys(columns.path)
+    listed = "the list annotations is empty" if "annotations" in keys else "no list annotations"
+    line = f"{columns.path.name} has no people: {listed}; it holds {', '.join(keys)}."
+    if columns.split.startswith("test"):
+        state.remarks.append(f"{columns.split}: {line} Results on it are written, not scored.")
+    else:
+        state.findings[columns.split].add("people-missing", line)
 
 
 def _check_annotations(state: _Examination, columns: SplitColumns) -> None:

@@ -46,6 +46,12 @@ _ALL = (
         "mend the program that wrote it; data.on_bad_sample=skip leaves such entries out",
     ),
     Kind(
+        "people-missing",
+        "error",
+        "a file has no list annotations or an empty one, which only test splits may",
+        "name the file with the people in dataset.yaml, or copy or convert it again",
+    ),
+    Kind(
         "keypoint-names",
         "error",
         "the file's categories do not name the keypoints of dataset.yaml, each once",

@@ -147,7 +147,9 @@ class Options:
 def default_view(options: Options) -> View:
     """How the published recipe prepares a picture, and how it varies it in training.
 
-    Pictures are taken as they are; for testing they are padded to the stride of the features.
+    Pictures are taken as they are; for testing they are padded to the stride of the features. The
+    published limit of 850 x 850 px, `view.picture_augmentation.max_area_px`, is set by the configs:
+    a larger picture is shrunk to it in training, where the original leaves it out.
     """
     return View(
         rule="scale",

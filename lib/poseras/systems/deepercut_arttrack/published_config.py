@@ -1,8 +1,8 @@
 """pose-tensorflow's `pose_cfg.yaml` in our settings.
 
 `FIELDS` lists every key that the original knows with its default, `OTHERS` those without one. A key
-that it never reads, or that has no meaning here, is named in a note; a key that it does not know is
-an error here, while the original takes it silently.
+that it never reads, or that means nothing or something else here, is named in a note; a key that it
+does not know is an error here, while the original takes it silently.
 """
 
 from __future__ import annotations
@@ -81,6 +81,11 @@ _WITHOUT_EFFECT = {
     "all_joints_names": "the skeleton has the names",
     "crop_pad": "crops are not read",
 }
+#: Key -> what it does here, where that is something else.
+_OTHER_EFFECT = {
+    "max_input_size": "in training larger pictures are shrunk to this size squared, not left out; "
+    "testing has no limit",
+}
 #: Values that the original offers and this project does not, by key: those that are possible.
 _POSSIBLE: dict[str, tuple[Any, ...]] = {
     "stride": (8, 8.0),
@@ -111,7 +116,7 @@ class Translation:
     Attributes:
         network: `resnet_101`.
         differences: flat settings.
-        notes: one line for each key of the file that has no effect.
+        notes: one line for each key of the file that has no effect, or another one.
     """
 
     network: str
@@ -148,6 +153,11 @@ def translate(raw: Mapping[str, Any]) -> Translation:
         f"{key}: {value!r} has no effect: {_WITHOUT_EFFECT[key]}."
         for key, value in raw.items()
         if key in _WITHOUT_EFFECT
+    )
+    notes += tuple(
+        f"{key}: {value!r} has another effect: {_OTHER_EFFECT[key]}."
+        for key, value in raw.items()
+        if key in _OTHER_EFFECT
     )
     differences = {**_network(values), **_view(values), **_data(values), **_training(values)}
     return Translation(str(values["net_type"]), differences, notes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -37,6 +38,7 @@ def load_resources(
     options: Options,
     skeleton: Skeleton,
     earlier: tuple[Options, Mapping[str, np.ndarray]] | None = None,
+    root: Path = Path(),
 ) -> dict[str, np.ndarray]:
     """The pairwise statistics and logistic models; nothing without `options.pairwise`.
 
@@ -44,6 +46,7 @@ def load_resources(
         options: name the files.
         skeleton: the joints.
         earlier: options and resources of a snapshot; a file that both options name is not read.
+        root: of the project, where relative paths start; the working directory by default.
 
     Returns:
         `means_px` and `deviations_px` (pairs, 2), times `options.statistics_scale`; where
@@ -56,7 +59,8 @@ def load_resources(
     """
     if not options.pairwise:
         return {}
-    then, known = earlier or (options, {})
+    options, (then, known) = _locate(options, root), earlier or (options, {})
+    then = _locate(then, root)
     resources = {}
     if _same(options, then, "pairwise_statistics", "statistics_scale"):
         resources = {name: known[name] for name in _STATISTICS if name in known}
@@ -67,6 +71,15 @@ def load_resources(
     elif options.pairwise_models:
         resources |= _read_models(options, skeleton)
     return resources
+
+
+def _locate(options: Options, root: Path) -> Options:
+    """The options with paths that do not depend on the working directory."""
+    statistics, models = (
+        str(root / file) if file else ""
+        for file in (options.pairwise_statistics, options.pairwise_models)
+    )
+    return replace(options, pairwise_statistics=statistics, pairwise_models=models)
 
 
 def _same(options: Options, then: Options, *names: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from ...backbones.resnet import TORCH_NAMES, LayerNames, build_resnet
+from ...batch_norm import BatchNormalization
 from ...codecs.integral import peak_3d, soft_argmax_3d
 from ...layers import Normalise, deconvolve, torch_initializer
 from .options import Options
@@ -154,7 +155,7 @@ def _read_volumes(
             kernel_initializer=_near_zero(),
             name=name,
         )
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=options.batch_norm_momentum,
             epsilon=options.batch_norm_epsilon,
             synchronized=options.batch_norm_synchronized,

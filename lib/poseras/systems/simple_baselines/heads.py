@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keras
 
+from ...batch_norm import BatchNormalization
 from ...codecs.simcc import bin_counts
 from ...layers import deconvolve, near_zero_initializer, slim_initializer
 from .options import Options
@@ -70,7 +71,7 @@ def _deconvolutions(x: keras.KerasTensor, options: Options, scope: str) -> keras
             ),
             name=name,
         )
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=options.batch_norm_momentum,
             epsilon=options.batch_norm_epsilon,
             synchronized=options.batch_norm_synchronized,

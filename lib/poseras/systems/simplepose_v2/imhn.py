@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import keras
 
+from ...batch_norm import BatchNormalization
+
 SCALES = 5
 DILATIONS = (3, 3, 4, 4, 5, 5)
 SLOPE = 0.01
@@ -190,7 +192,7 @@ class _Builder:
             kernel_initializer=self.make_initializer(),
             name=name,
         )(x)
-        x = keras.layers.BatchNormalization(
+        x = BatchNormalization(
             momentum=self.batch_norm_momentum,
             epsilon=self.batch_norm_epsilon,
             synchronized=self.synchronized,

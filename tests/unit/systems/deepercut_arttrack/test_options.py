@@ -7,6 +7,7 @@ import pytest
 
 import command_line
 import config as main_config
+from poseras.settings import flatten
 from poseras.structures import View
 from poseras.systems.deepercut_arttrack.options import COCO_GRAPH, Options, default_view
 
@@ -56,9 +57,21 @@ def test_kernels_are_not_timed_anew_where_pictures_differ_in_size(monkeypatch):
     assert os.environ == {"TF_CUDNN_USE_AUTOTUNE": "0"}
 
 
-def test_named_files_start_at_the_project_root():
-    config = main_config.build_config(
-        {"system": "deepercut_arttrack", "options.pairwise_models": "data/x"}
-    )
-    assert config.options.pairwise_models == str(main_config.PROJECT_ROOT / "data" / "x")
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("data/x", "data/x"),
+        ("./data/../data/x", "data/x"),
+        ("{root}/data/x", "data/x"),
+        ("../x", "{parent}/x"),
+        ("/elsewhere/x", "/elsewhere/x"),
+        ("", ""),
+    ],
+)
+def test_named_files_are_kept_relative_to_the_project_root_where_they_lie_below_it(told, kept):
+    root = main_config.PROJECT_ROOT
+    named = {"options.pairwise_models": told.format(root=root), "system": "deepercut_arttrack"}
+    config = main_config.build_config(named)
+    assert config.options.pairwise_models == kept.format(parent=root.parent)
     assert config.options.pairwise_statistics == ""
+    assert main_config.build_config(flatten(config)) == config

@@ -99,6 +99,44 @@ def test_a_snapshot_is_tested_with_its_own_tables_or_with_others(run_folder, sta
         build_system(snapshot, {"options.pairwise_models": "nowhere"})
 
 
+def test_a_run_goes_on_after_its_project_moved(model, tmp_path):
+    """Its tables are where they were below the root, or gone: neither is read anew."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for root in (old, new):
+        root.mkdir()
+        write_pairwise_statistics(root / "tables.mat", list_pairs(3), MEANS, DEVIATIONS)
+    options = make_options(pairwise_statistics="tables.mat")
+    network = ("deepercut_arttrack", options, SKELETON)
+    folder = old / "run"
+    tables = training.load_resources(*network, folder, resume=False, root=old)
+    np.testing.assert_array_equal(tables["means_px"], MEANS)
+    arrays = {f"resources/{name}": 2 * table for name, table in tables.items()}
+    arrays |= collect_weights(model)
+    for written in (options, make_options(pairwise_statistics=str(old / "tables.mat"))):
+        metadata = {
+            "system": "deepercut_arttrack",
+            "options": flatten(written),
+            "skeleton": SKELETON.to_dict(),
+            "view": flatten(default_view(options)),
+            "counters": {"epoch": 1, "step": 4},
+        }
+        write_snapshot(snapshot_path(folder, 1), arrays, metadata)
+        # An absolute path, as older snapshots have it, is the same file in the same project.
+        kept = training.load_resources(*network, folder, resume=True, root=old)
+        np.testing.assert_array_equal(kept["means_px"], 2 * MEANS)
+        snapshot = read_snapshot(snapshot_path(folder, 1))
+        system, _ = build_system(snapshot, {"options.pairwise_statistics": "tables.mat"}, old)
+        np.testing.assert_array_equal(system.resources["means_px"], 2 * MEANS)
+    # The first one is written again and moved, without its tables.
+    write_snapshot(snapshot_path(new, 1), arrays, {**metadata, "options": flatten(options)})
+    (new / "tables.mat").unlink()
+    moved = training.load_resources(*network, new, resume=True, root=new)
+    np.testing.assert_array_equal(moved["means_px"], 2 * MEANS)
+    with pytest.raises(FileNotFoundError, match="new/other.mat"):
+        told = {"options.pairwise_statistics": "other.mat"}
+        build_system(read_snapshot(snapshot_path(new, 1)), told, new)
+
+
 def test_a_snapshot_is_written_back_in_the_form_of_its_original(run_folder, tmp_path):
     target = tmp_path / "snapshot_1.ckpt"
     lines = convert_weights.export(snapshot_path(run_folder, 1), target)

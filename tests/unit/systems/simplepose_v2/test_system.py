@@ -1,5 +1,6 @@
 """The system on made-up people: what it encodes, it finds again; losses and options."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -96,11 +97,8 @@ def make_records(count):
     return ImageRecords(people, np.arange(count, dtype=np.int32), np.zeros(count + 1, np.int64))
 
 
-def test_maps_with_nan_name_their_picture():
-    system = System(SMALL, SKELETON)
-    outputs = system.perfect_outputs(system.encode(make_batch()))
-    broken = np.array(outputs["heatmaps.1"])
-    broken[0, 3, 3, 0] = np.nan
+def predict_from(system, outputs):
+    """What is found on the second of two pictures, for which a network gives these outputs."""
     batch = {
         "image": np.zeros((1, 4, 4, 3), np.uint8),
         "image_to_network": np.eye(2, 3)[None],
@@ -108,10 +106,30 @@ def test_maps_with_nan_name_their_picture():
     }
 
     def step(images):
-        return [system.decode({**outputs, "heatmaps.1": broken})]
+        return [system.decode(outputs)]
 
+    return predict_images(step, [batch], make_records(2), system.group, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("part", "where"), [("heatmaps.1", (0, 3, 3, 0)), ("offsets.1", ...), ("heatmaps.1", ...)]
+)
+def test_maps_with_nan_name_their_picture(part, where):
+    system = System(SMALL, SKELETON)
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    outputs[part] = np.array(outputs[part])
+    outputs[part][where] = np.nan
     with pytest.raises(ValueError, match=r"Received NaN or infinity for 1\.jpg"):
-        predict_images(step, [batch], make_records(2), system.group, progress=False)
+        predict_from(system, outputs)
+
+
+def test_more_peaks_than_there_is_room_for_are_told_with_their_picture(caplog):
+    system = System(SMALL, SKELETON)
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    noise = np.random.default_rng(0).uniform(0.5, 1, outputs["heatmaps.1"].shape)
+    (people,) = predict_from(system, {**outputs, "heatmaps.1": noise.astype(np.float32)}).values()
+    assert np.isfinite(people.keypoints_px).all()
+    assert re.search(r"1\.jpg: up to \d{2,3} peaks, of which the 32 highest count", caplog.text)
 
 
 def test_joints_that_were_not_found_stay_at_zero_on_the_way_home():

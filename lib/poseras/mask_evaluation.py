@@ -1,0 +1,79 @@
+"""People read inside their annotated masks: pose-tensorflow's evaluation on COCO, an oracle.
+
+It measures part scores and refinement without the grouping. Nobody had to be found, so its numbers
+do not compare with those of other tests.
+
+Source: `eval_mscoco.py` of pose-tensorflow.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .data.annotation import AnnotationTable
+from .data.ignored_regions import rasterise
+from .data.images import read_image
+from .engine.image_tester import bring_home
+from .part_pictures import look_at, part_scores
+from .predictor import Predictor
+from .structures import ImageRecords, People
+from .systems.deepercut_arttrack.options import STRIDE
+from .systems.deepercut_arttrack.oracle import read_poses_in_masks
+
+#: What a protocol says of such a test.
+PROTOCOL = {
+    "people": "read inside their annotated masks; nobody had to be found",
+    "person_score": "1",
+}
+
+
+def read_people(
+    predictor: Predictor, table: AnnotationTable, records: ImageRecords
+) -> dict[int, People]:
+    """Everybody with keypoints and a mask, where the network says that their joints are.
+
+    Args:
+        predictor: of a network of parts.
+        table: with segmentations.
+        records: the pictures.
+
+    Returns:
+        Row of the records -> people in pixels of the picture, all with the score 1.
+
+    Raises:
+        ValueError: nobody has both, or a segmentation is not in COCO's form.
+    """
+    counted = ~table.iscrowd & (table.num_keypoints > 0)
+    found = {}
+    for row in tqdm(range(len(records)), unit="picture", desc="test"):
+        image = records.image_index[row]
+        people = np.flatnonzero(counted & (table.image_index == image)).tolist()
+        pixels = read_image(table.images.paths[image])
+        masks = [rasterise(table.segmentation(person), pixels.shape[:2]) for person in people]
+        found[row] = _read_picture(predictor, pixels, [mask for mask in masks if mask.any()])
+    if not any(map(len, found.values())):
+        raise ValueError(
+            "test.true_masks needs people with keypoints and a segmentation. Received none in "
+            f"{table.source}."
+        )
+    return found
+
+
+def _read_picture(predictor: Predictor, pixels: np.ndarray, masks: list[np.ndarray]) -> People:
+    """The people of one picture by their masks, (height, width) bool in its pixels."""
+    joints = predictor.skeleton.joint_count
+    if not masks:
+        return People(np.zeros((0, joints, 2)), np.zeros((0, joints)), np.zeros(0))
+    look = look_at(predictor, pixels)
+    size = look.resized_hw[::-1]
+    shown = [cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) for m in masks]
+    scores = part_scores(look)
+    refinement = np.zeros((*scores.shape, 2))
+    if "refinement" in look.outputs:
+        deviation = predictor.system.options.refinement_deviation
+        refinement = np.asarray(look.outputs["refinement"], np.float64) * deviation
+    poses = read_poses_in_masks(scores, refinement, np.stack(shown, axis=-1), STRIDE)
+    people = People(poses[..., :2], poses[..., 2], np.ones(len(poses)))
+    return bring_home(people, look.image_to_view)

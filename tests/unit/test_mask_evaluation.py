@@ -1,0 +1,122 @@
+"""The oracle of pose-tensorflow as a test: true maps read inside true masks, and who is refused."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+import config as main_config
+from poseras.data.dataset import choose_skeleton
+from poseras.data.evaluation_set import find_evaluation_files
+from poseras.engine.snapshot import Snapshot
+from poseras.image_evaluation import evaluate_by_settings
+from poseras.predictor import Predictor
+from poseras.systems.deepercut_arttrack.options import Options, default_view
+from poseras.systems.deepercut_arttrack.system import System
+
+SIZE_HW = (112, 208)
+HALVES = ((0, 0, 104, 112), (104, 0, 104, 112))
+
+
+@pytest.fixture
+def skeleton(project_root):
+    return choose_skeleton(project_root, ["COCO"])
+
+
+@pytest.fixture
+def people(skeleton):
+    """(2, joints, 3): one person in each half of the picture."""
+    random = np.random.default_rng(2)
+    points = random.integers(20, 84, (2, skeleton.joint_count, 2)).astype(float)
+    points[1, :, 0] += 104
+    return np.concatenate([points, np.full((*points.shape[:2], 1), 2.0)], axis=-1)
+
+
+def write_set(folder, people, skeleton, *, masks=True):
+    """A picture with these people, whose masks are the halves of it, and a crowd."""
+    cv2.imwrite(str(folder / "1.png"), np.zeros((*SIZE_HW, 3), np.uint8))
+    rows = []
+    for number, (points, (x, y, w, h)) in enumerate(zip(people, HALVES, strict=True), 1):
+        outline = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+        row = {"id": number, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": w * h}
+        row |= {"bbox": [x, y, w, h], "num_keypoints": len(points)}
+        row |= {"keypoints": points.ravel().tolist(), "segmentation": outline if masks else []}
+        rows.append(row)
+    nobody = {"keypoints": [0] * 51, "num_keypoints": 0, "iscrowd": 1}
+    rows.append({**rows[0], **nobody, "id": 3})
+    height, width = SIZE_HW
+    image = {"id": 1, "file_name": "1.png", "height": height, "width": width}
+    category = {"id": 1, "name": "person", "keypoints": list(skeleton.keypoints)}
+    content = {"images": [image], "annotations": rows, "categories": [category]}
+    (folder / "people.json").write_text(json.dumps(content))
+
+
+def make_predictor(people, skeleton, outputs=("parts", "refinement")):
+    """A network that answers with the true maps of these people."""
+    system = System(Options(intermediate_supervision=False), skeleton)
+    batch = {
+        "keypoints": people[None].astype(np.float32),
+        "image_to_network": np.float32([[[1, 0, 0], [0, 1, 0]]]),
+        "ignore_mask": np.zeros((1, *SIZE_HW), bool),
+    }
+    true = system.perfect_outputs(system.encode(batch))
+    maps = {name: np.asarray(true[name]) for name in outputs}
+    network = SimpleNamespace(output=maps, predict_on_batch=lambda images: maps)
+    snapshot = Snapshot("true maps", {}, {"system": "deepercut_arttrack"}, "")
+    return Predictor(system, network, default_view(system.options), None, snapshot)
+
+
+def evaluate(predictor, folder, project_root, monkeypatch):
+    monkeypatch.setattr("poseras.image_evaluation.describe_test", lambda *given, **named: named)
+    config = main_config.build_config({"test.true_masks": True, "data.workers": 1})
+    files = find_evaluation_files(
+        project_root,
+        "COCO",
+        "val",
+        str(folder / "people.json"),
+        images=str(folder),
+        use_gt_box=True,
+    )
+    return evaluate_by_settings(
+        predictor, files, root=project_root, data=config.data, test=config.test
+    )
+
+
+def test_true_maps_in_true_masks_are_the_people(
+    people, skeleton, tmp_path, project_root, monkeypatch
+):
+    write_set(tmp_path, people, skeleton)
+    predictor = make_predictor(people, skeleton)
+    outcome = evaluate(predictor, tmp_path, project_root, monkeypatch)
+    found = outcome.people[1]
+    assert found.person_scores.tolist() == [1, 1] and (found.keypoint_scores > 0.9).all()
+    # Whole pixels, rounded down from what float32 maps say.
+    difference = people[..., :2] - found.keypoints_px
+    assert (difference > -1e-3).all() and (difference <= 1).all()
+    assert outcome.evaluation.stats["AP"] > 0.9
+    assert not outcome.protocol["flip_test"] and outcome.protocol["person_score"] == "1"
+    assert "inside their annotated masks" in outcome.protocol["people"]
+
+
+def test_without_refinement_joints_stand_at_the_centres_of_cells(
+    people, skeleton, tmp_path, project_root, monkeypatch
+):
+    write_set(tmp_path, people, skeleton)
+    predictor = make_predictor(people, skeleton, ("parts",))
+    found = evaluate(predictor, tmp_path, project_root, monkeypatch).people[1]
+    assert (found.keypoints_px % 8 == 4).all()
+
+
+def test_people_without_masks_and_networks_without_parts_are_refused(
+    people, skeleton, tmp_path, project_root, monkeypatch
+):
+    write_set(tmp_path, people, skeleton, masks=False)
+    predictor = make_predictor(people, skeleton)
+    with pytest.raises(ValueError, match="needs people with keypoints and a segmentation"):
+        evaluate(predictor, tmp_path, project_root, monkeypatch)
+    predictor.snapshot.metadata["system"] = "simple_baselines"
+    del predictor.model.output["parts"]
+    with pytest.raises(ValueError, match=r"true_masks reads the maps.*of simple_baselines, which"):
+        evaluate(predictor, tmp_path, project_root, monkeypatch)
