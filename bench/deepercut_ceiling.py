@@ -38,7 +38,7 @@ def main() -> None:
     from poseras.settings import parse_assignments
 
     snapshot = read_snapshot(chosen.model_file)
-    system, view = build_system(snapshot, parse_assignments(chosen.set))
+    system, view = build_system(snapshot, parse_assignments(chosen.set), ROOT)
     dataset = load_dataset(ROOT, chosen.dataset)
     table = read_split(dataset, chosen.split, skeleton=system.skeleton)
     records = training_pictures(table, small_area=0.0)

@@ -67,7 +67,8 @@ def run(config: Config, snapshot: Path, chosen: Namespace) -> None:
         tracking=tracking_of(chosen.track, chosen.motion, smooth=chosen.smooth),
     )
     style = (test.draw_style, test.draw_threshold)
-    showing = Showing(*style, chosen.csv, chosen.show, chosen.smooth, chosen.parts)
+    shown = {"csv": chosen.csv, "window": chosen.show, "smooth": chosen.smooth}
+    showing = Showing(*style, **shown, parts=chosen.parts)
     predictor = load_predictor(loaded, differences=network, strategy=strategy, root=ROOT)
     demonstrate(predictor, source, Path(chosen.output), looking, showing)
 

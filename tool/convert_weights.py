@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if target.suffix == SUFFIX:
             skeleton = choose_skeleton(ROOT, [chosen.skeleton], chosen.skeleton)
             network = foreign.describe_network(source, chosen.system, parse_assignments(chosen.set))
-            imported = foreign.import_checkpoint(source, network, skeleton)
+            imported = foreign.import_checkpoint(source, network, skeleton, ROOT)
             write_snapshot(target, imported.snapshot.arrays, imported.snapshot.metadata)
             lines = imported.report()
         else:

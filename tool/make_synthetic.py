@@ -67,9 +67,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--processes",
         type=_count,
-        default=os.cpu_count() or 1,
+        default=count_cores(),
         metavar="N",
-        help="how many draw at the same time (all cores); the pictures do not depend on it",
+        help="how many draw at the same time (all cores that it may use); the pictures do not "
+        "depend on it",
     )
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE", help="also draw 24 of the people into one picture"
@@ -82,6 +83,13 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0. Received {text!r}.")
     return int(text)
+
+
+def count_cores() -> int:
+    """How many this process may use: a container or a queue often gives fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def list_photographs(folder: Path | None) -> tuple[str, ...]:
@@ -117,7 +125,10 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
     Args:
         folder: of the set.
         path: of the picture.
-        count: how many people, taken evenly from the first split that has any.
+        count: how many people, taken evenly from the first split that there is.
+
+    Raises:
+        ValueError: nobody was made.
     """
     import cv2
     import numpy as np
@@ -128,8 +139,11 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
     from poseras.visualize_sheet import truth_cell
 
     skeleton = load_dataset(ROOT, "Synthetic").skeleton
-    split = next(s for s in SPLITS if (folder / "annotations" / f"{s}.json").is_file())
-    content = json.loads((folder / "annotations" / f"{split}.json").read_text(encoding="utf-8"))
+    files = {split: folder / "annotations" / f"{split}.json" for split in SPLITS}
+    split = next((split for split, file in files.items() if file.is_file()), None)
+    if split is None:
+        raise ValueError(f"--sheet needs people to draw. Received none in {folder}.")
+    content = json.loads(files[split].read_text(encoding="utf-8"))
     names = {image["id"]: image["file_name"] for image in content["images"]}
     people = [person for person in content["annotations"] if person["bbox"][3] >= SMALLEST_PX]
     chosen = np.linspace(0, len(people) - 1, min(count, len(people))).astype(int)

@@ -84,7 +84,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  python tool/run_demo.py\n  python tool/run_demo.py --fresh\n",
     )
-    parser.add_argument("--fresh", action="store_true", help="do every step again")
+    parser.add_argument("--fresh", action="store_true", help="do every step again; people stay")
     return parser.parse_args(arguments)
 
 
@@ -99,7 +99,11 @@ def main(arguments: list[str] | None = None) -> None:
             STATE.unlink(missing_ok=True)
         started = time.monotonic()
         stages = Stages(STATE, digest_inputs(shipped_weights()))
-        scores = run_stages(stages, shipped_weights())
+        try:
+            scores = run_stages(stages, shipped_weights())
+        except KeyboardInterrupt:
+            print("Interrupted. `make demo` goes on with this step.", file=sys.stderr)
+            raise SystemExit(130) from None
         print(summarise(scores, stages, time.monotonic() - started))
 
 
@@ -124,7 +128,7 @@ def check_processor(description: Path) -> None:
 def digest_inputs(weights: Path) -> str:
     """One digest of the code, the settings and the shipped weights."""
     files = [*(ROOT / "lib").rglob("*.py"), *(ROOT / "main").glob("*.py"), Path(__file__), weights]
-    files.append(ROOT / "main" / "configs" / f"{CONFIG}.yaml")
+    files += [ROOT / "tool/make_synthetic.py", ROOT / "main" / "configs" / f"{CONFIG}.yaml"]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
@@ -138,7 +142,7 @@ def run_stages(stages: Stages, weights: Path) -> dict[str, Any]:
         stages.run(
             f"people, {difficulty}",
             lambda d=difficulty, f=folder, a=arguments: make_people(d, f, a),
-            (folder / "annotations" / "val.json", folder / "dataset.yaml"),
+            (folder / "annotations/val.json", folder / "dataset.yaml", people_sheet(difficulty)),
         )
     ceilings = stages.run("ceilings: the true maps, decoded", find_ceilings)
     untrained = stages.run(
@@ -152,6 +156,7 @@ def run_stages(stages: Stages, weights: Path) -> dict[str, Any]:
     after = stages.run(
         "scores, after the training",
         lambda: {d: score(d, newest_snapshot(), "trained") for d in SETS},
+        tuple(results_file(difficulty) for difficulty in SETS),
     )
     pictures = [FOLDER / f"{difficulty}.jpg" for difficulty in SETS]
     stages.run("pictures", draw_sheets, tuple(pictures))
@@ -178,8 +183,19 @@ def call(*command: str) -> None:
 
 def make_people(difficulty: str, folder: Path, arguments: tuple[str, ...]) -> None:
     """The pictures of one difficulty; a set that other settings made is made anew."""
-    where = ("--output", str(folder.relative_to(ROOT)))
-    call("tool/make_synthetic.py", "--difficulty", difficulty, *arguments, *where, "--force")
+    where = ("--output", str(folder.relative_to(ROOT)), "--force")
+    sheet = ("--sheet", str(people_sheet(difficulty).relative_to(ROOT)))
+    call("tool/make_synthetic.py", "--difficulty", difficulty, *arguments, *where, *sheet)
+
+
+def people_sheet(difficulty: str) -> Path:
+    """The picture of 24 people with their true keypoints."""
+    return FOLDER / f"people_{difficulty}.jpg"
+
+
+def results_file(difficulty: str, name: str = "trained") -> Path:
+    """The poses that a network found."""
+    return ROOT / "output" / "result" / SETS[difficulty][0] / f"demo_{name}" / "result.json"
 
 
 def write_untrained() -> Path:
@@ -207,7 +223,7 @@ def score(difficulty: str, snapshot: Path, name: str) -> float:
     settings = (f"run={run}", f"data.testset={dataset}", "test.real_keypoint_scores=true")
     file = snapshot.relative_to(ROOT) if snapshot.is_relative_to(ROOT) else snapshot
     call("main/test.py", "--config", CONFIG, "--model-file", str(file), "--set", *settings)
-    metrics = ROOT / "output" / "result" / dataset / run / "metrics.json"
+    metrics = results_file(difficulty, name).with_name("metrics.json")
     return float(json.loads(metrics.read_text(encoding="utf-8"))["metrics"].get("AP", 0.0))
 
 
@@ -271,7 +287,7 @@ def train() -> dict[str, float]:
     finally:
         if program.poll() is None:  # Ctrl-C here must not leave it behind
             program.kill()
-    if not interrupted and code:
+    if code and not (interrupted and code in (128 + signal.SIGTERM, -signal.SIGTERM)):
         raise SystemExit(code)
     print(f"Interrupted after {len(read_losses())} logged steps; now it goes on.", flush=True)
     call(*command, "--continue")
@@ -314,8 +330,7 @@ def draw_sheets() -> list[str]:
         folder = ROOT / "data" / dataset
         content = json.loads((folder / "annotations" / "val.json").read_text(encoding="utf-8"))
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        results = ROOT / "output" / "result" / dataset / "demo_trained" / "result.json"
-        poses = json.loads(results.read_text(encoding="utf-8"))
+        poses = json.loads(results_file(difficulty).read_text(encoding="utf-8"))
         people = [person for person in content["annotations"] if person["bbox"][3] >= 40]
         skeleton = load_dataset(ROOT, dataset).skeleton
         cells = []
@@ -371,7 +386,7 @@ def summarise(scores: Mapping[str, Any], stages: Stages, seconds: float) -> str:
             f"The training loss {fell}: {loss['first']:.1f} in the first tenth, {loss['last']:.1f} "
             f"in the last. The held-out people {kept} their AP.",
             f"This run took {seconds:.0f} s; the longest steps: {times}.",
-            f"Look at {', '.join(str((FOLDER / f'{d}.jpg').relative_to(ROOT)) for d in SETS)}.",
+            f"Look at {FOLDER.relative_to(ROOT)}/: what was found; people_*.jpg: what is true.",
             "",
             "What next:",
             "  python main/demo.py --input photo.jpg --output poses      # your own pictures",

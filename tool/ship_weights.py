@@ -21,6 +21,7 @@ KEPT = ("system", "options", "skeleton", "view", "config", "versions", "counters
 LOCAL = (
     *("data.annotations", "data.images", "train.initial_weights", "test.model_file"),
     *("test.annotations", "test.images", "test.detections", "test.ensemble"),
+    "view.augmentation.occluder_folder",
 )
 
 
@@ -65,6 +66,9 @@ def ship(source: Path, target: Path) -> None:
     local = {*LOCAL, *(f"options.{name}" for name in tables)}
     metadata["config"] = {k: v for k, v in metadata["config"].items() if k not in local}
     metadata["options"] = {k: v for k, v in metadata["options"].items() if k not in tables}
+    if "view" in metadata:
+        view = metadata["view"].items()
+        metadata["view"] = {k: v for k, v in view if f"view.{k}" not in local}
     write_snapshot(target, small, metadata)
     count = sum(array.size for array in weights.values())
     lost = max(

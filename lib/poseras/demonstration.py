@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -117,7 +117,7 @@ def demonstrate(
         open_window()
     for folder in (output, output / PARTS_FOLDER):
         files.remove_leftovers(folder)
-    before = _list_results(output)
+    before = _list_results(output, but=source.files)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         info = _describe(predictor, source, looking, showing)
@@ -321,13 +321,15 @@ def _about_space(predictor: Predictor) -> str:
     )
 
 
-def _list_results(output: Path) -> set[tuple[Path, int]]:
+def _list_results(output: Path, but: Iterable[Path] = ()) -> set[tuple[Path, int]]:
     """Drawings, videos and tables in a folder and its folders, each with the number of its inode.
 
-    What is written anew has another number, even under the same name.
+    What is written anew has another number, even under the same name. The files `but` are left out.
     """
-    paths = (path for pattern in ("*", "*/*") for path in output.glob(pattern))
-    return {(path, path.lstat().st_ino) for path in paths if path.suffix in _RESULTS}
+    others = {path.resolve() for path in but}
+    found = (path for pattern in ("*", "*/*") for path in output.glob(pattern))
+    results = (path for path in found if path.suffix in _RESULTS and path.resolve() not in others)
+    return {(path, path.lstat().st_ino) for path in results}
 
 
 def _tell_of_others(others: set[tuple[Path, int]], output: Path) -> None:
@@ -335,8 +337,8 @@ def _tell_of_others(others: set[tuple[Path, int]], output: Path) -> None:
     if others:
         first = min(path.relative_to(output) for path, _ in others)
         log.warning(
-            "%s also holds drawings or tables that this run did not write: %d, as %s. poses.json "
-            "is of this run alone; an empty folder keeps runs apart.",
+            "%s also holds pictures, videos or tables that this run did not write: %d, as %s. "
+            "poses.json is of this run alone; an empty folder keeps runs apart.",
             output,
             len(others),
             first,

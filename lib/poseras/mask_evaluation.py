@@ -51,7 +51,7 @@ def read_people(
         image = records.image_index[row]
         people = np.flatnonzero(counted & (table.image_index == image)).tolist()
         pixels = read_image(table.images.paths[image])
-        masks = [rasterise(table.segmentation(person), pixels.shape[:2]) for person in people]
+        masks = [_draw_mask(table, person, pixels.shape[:2]) for person in people]
         found[row] = _read_picture(predictor, pixels, [mask for mask in masks if mask.any()])
     if not any(map(len, found.values())):
         raise ValueError(
@@ -59,6 +59,15 @@ def read_people(
             f"{table.source}."
         )
     return found
+
+
+def _draw_mask(table: AnnotationTable, person: int, size_hw: tuple[int, int]) -> np.ndarray:
+    """(height, width) bool of a row of the table."""
+    try:
+        return rasterise(table.segmentation(person), size_hw)
+    except ValueError as error:
+        number = table.annotation_ids[person]
+        raise ValueError(f"{table.source}: annotation {number}: {error}") from None
 
 
 def _read_picture(predictor: Predictor, pixels: np.ndarray, masks: list[np.ndarray]) -> People:

@@ -1,4 +1,6 @@
-"""--continue of a published snapshot, and initial weights in PyTorch's format, by train.py."""
+"""--continue of a published snapshot, and where other trainings start, by train.py."""
+
+import shutil
 
 import numpy as np
 
@@ -6,6 +8,7 @@ from poseras.checkpoints.names import export_checkpoint
 from poseras.checkpoints.pytorch_writer import write_pytorch_file
 from poseras.checkpoints.tensorflow1 import write_tf1_checkpoint
 from poseras.engine.snapshot import read_snapshot
+from poseras.shipped import shipped_weights
 
 RUN = "simple_baselines_coco_resnet50_256x192"
 TINY = (
@@ -58,3 +61,19 @@ def test_a_torch_resnet_is_where_the_pytorch_form_starts(project):
     result = project.run("train.py", "--gpu", "cpu", "--set", *settings)
     assert result.returncode == 0, result.stderr[-3000:]
     assert "resnet18.pth" in result.stderr and "fc.weight" in result.stderr
+
+
+def test_own_pictures_are_learnt_from_the_shipped_weights(project):
+    shutil.copytree(project.root / "data" / "COCO", project.root / "data" / "Mine", symlinks=True)
+    own = ("data.trainset=Mine", "data.testset=Mine", "data.workers=1")
+    short = ("train.end_epoch=1", "train.batch_size=2")
+    named = ("--config", "finetune_own_data", "--set", *own, *short)
+    result = project.run("train.py", "--gpu", "cpu", *named)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert shipped_weights().name in result.stderr
+    path = project.data / "model_dump/Mine/finetune_own_data/snapshot_1.safetensors"
+    before, after = (read_snapshot(p).part("weights") for p in (shipped_weights(), path))
+    kernels = [name for name in before if name.endswith("kernel")]
+    moved = {name: np.abs(after[name] - before[name].astype(np.float32)).max() for name in kernels}
+    # three steps of AdamW at a rate that begins to rise to 4e-4
+    assert len(moved) > 20 and all(0 < step < 1e-3 for step in moved.values()), moved

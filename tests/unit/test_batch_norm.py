@@ -66,8 +66,13 @@ def test_bfloat16_features_are_summed_in_float32():
 
 @pytest.mark.parametrize(
     ("shape", "arguments"),
-    [((4, 8), {}), ((4, 3, 5, 6), {"axis": 1}), ((4, 3, 5, 6), {"scale": False})],
-    ids=["vectors", "channels_first", "no_scale"],
+    [
+        ((4, 8), {}),
+        ((4, 3, 5, 6), {"axis": 1}),
+        ((4, 3, 5, 6), {"scale": False}),
+        ((4, 3, 5, 6), {"dtype": "float16"}),  # the variables, too
+    ],
+    ids=["vectors", "channels_first", "no_scale", "half_variables"],
 )
 def test_what_the_kernel_cannot_do_goes_the_usual_way(shape, arguments):
     layer = BatchNormalization(**ARGUMENTS, **arguments)
@@ -76,6 +81,15 @@ def test_what_the_kernel_cannot_do_goes_the_usual_way(shape, arguments):
     np.testing.assert_array_equal(layer(inputs, training=True), usual(inputs, training=True))
     for found, expected in zip(layer.variables, usual.variables, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_it_trains_under_a_keras_that_knows_no_renorm():
+    layer = BatchNormalization(**ARGUMENTS)
+    layer.build((None, 3, 3, 4))
+    vars(layer).pop("renorm", None)
+    inputs = features(2, 3, 3, 4)
+    outputs = np.asarray(layer(inputs, training=True))
+    np.testing.assert_allclose(outputs.mean(axis=(0, 1, 2)), np.zeros(4), atol=1e-5)
 
 
 def test_a_frozen_layer_takes_its_moving_statistics():

@@ -225,6 +225,15 @@ def test_what_an_earlier_run_left_is_told_of_and_stays(predictor, tmp_path, capl
     assert [image["file_name"] for image in images] == ["b.png", "c.png"]
 
 
+def test_the_input_in_a_folder_of_the_output_is_not_what_an_earlier_run_left(
+    predictor, tmp_path, caplog
+):
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.jpg"), make_frames(1)[0].image_rgb)
+    demonstrate(predictor, open_frames(tmp_path / "photos"), tmp_path, LOOKING)
+    assert (tmp_path / "a.jpg").exists() and "did not write" not in caplog.text
+
+
 def test_what_is_shown_is_drawn_like_what_is_written(predictor, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("poseras.demonstration.open_window", lambda: None)

@@ -109,6 +109,17 @@ def test_without_refinement_joints_stand_at_the_centres_of_cells(
     assert (found.keypoints_px % 8 == 4).all()
 
 
+def test_a_mask_of_another_size_than_its_picture_is_named(
+    people, skeleton, tmp_path, project_root, monkeypatch
+):
+    write_set(tmp_path, people, skeleton)
+    content = json.loads((tmp_path / "people.json").read_text())
+    content["annotations"][1]["segmentation"] = {"size": [10, 10], "counts": [50, 50]}
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="people.json: annotation 2: A segmentation must have the"):
+        evaluate(make_predictor(people, skeleton), tmp_path, project_root, monkeypatch)
+
+
 def test_people_without_masks_and_networks_without_parts_are_refused(
     people, skeleton, tmp_path, project_root, monkeypatch
 ):

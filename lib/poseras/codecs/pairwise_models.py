@@ -25,7 +25,7 @@ SAME_JOINT_PX, SAME_JOINT_LOGIT = 37.5, 7.5
 PROBABILITY_MARGIN = 1e-7
 #: Weight of the errors against the squared weights; liblinear's -c of the authors.
 TRAINING_COST = 1e-3
-#: Whose vectors are in memory together: 18 MB for the 272 pairs of COCO, twice that mirrored.
+#: Their vectors are in memory together: 18 MB for the 272 pairs of COCO, twice that mirrored.
 PEOPLE_AT_A_TIME = 4096
 _FEATURES = 8
 _NEWTON_STEPS = 100
@@ -121,7 +121,7 @@ def measure_statistics(
 def _list_vectors(
     keypoints: np.ndarray, pairs: np.ndarray, flip_permutation: np.ndarray | None, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of `size` people after the other: (people, pairs, 2) vectors, and (people, pairs) known."""
+    """(people, pairs, 2) vectors and (people, pairs) whether known, of `size` people at a time."""
     first, second = pairs.T
     for start in range(0, len(keypoints), size):
         points = keypoints[start : start + size].astype(np.float64)

@@ -12,6 +12,7 @@ from ..structures import PersonRecords
 from .annotation import AnnotationTable, join_tables, read_split
 from .coco_format import OnBadSample
 from .dataset import MAT_SUFFIX, Dataset, Evaluation, load_dataset, replace_files
+from .far_cameras import name_cameras
 from .persons import (
     BoxClipping,
     annotated_persons,
@@ -258,7 +259,7 @@ def _load_in_space(
         "split": files.split,
         "annotations": files.annotations,
         "boxes": "around the annotated root in space" if located else "annotated",
-        "depth_of_root_and_camera": "annotated" if located else "unknown",
+        "depth_of_root_and_camera": name_cameras(records.space),
     }
     if len(tables) > 1:
         origin["more_annotations"] = [path.name for path in files.more_annotations]

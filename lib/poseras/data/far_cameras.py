@@ -55,6 +55,16 @@ def place_far_away(space: SpaceColumns, keypoints: np.ndarray, rows: np.ndarray)
     )
 
 
+def name_cameras(space: SpaceColumns | None) -> str:
+    """Where depths of roots and cameras come from, for the record of a test."""
+    if space is None or not space.located.any():
+        return "unknown"
+    far = space.root_camera_mm[space.located, 2] == FAR_MM
+    if far.all():
+        return "fitted to the annotated keypoints"
+    return "annotated, or fitted to the annotated keypoints" if far.any() else "annotated"
+
+
 def _fit_similarity(
     points: np.ndarray, targets: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,8 @@ class Schedule:
 
     Attributes:
         steps_per_epoch: updates in one epoch, at least 1.
-        end_epoch: number of epochs; the last step is steps_per_epoch * end_epoch - 1.
+        end_epoch: number of epochs; the last step is steps_per_epoch * end_epoch - 1, less
+            `steps_ahead`.
         learning_rate: of the first epochs.
         decay_epochs: ascending; the first step of each such epoch already has the lower rate.
         decay_factor: what each of them divides by.

@@ -56,7 +56,6 @@ class SpaceScores:
             "pa_mpjpe": "aligned by a rotation and a shift fitted to all joints of the skeleton; "
             "where it says so, also by a scale",
             "3dpck_threshold_mm": mpjpe.PCK_MM,
-            "depth_of_root_and_camera": "annotated",
             "per_action_mm": self._per_action(),
             "per_axis_mm": self.published.per_axis(),
         }

@@ -165,10 +165,11 @@ def _go_on(
     step = step if own else place
     schedule = replace(schedule, steps_ahead=place - step)
     if then != now:
+        made = f"What is set in steps still counts updates, of which {step} are made."
+        taken = f"Steps are counted as if all had been of the present length, {step}."
         notes.append(
             f"CHANGED: an epoch had {then} steps and now has {now}; the run goes on at the same "
-            f"part of the epoch. What is set in steps still counts updates, of which {step} are "
-            "made."
+            f"part of the epoch. {made if own else taken}"
         )
     if step > schedule.end_step:
         raise ValueError(

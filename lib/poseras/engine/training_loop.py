@@ -22,7 +22,7 @@ from .read_ahead import read_ahead
 from .run_snapshots import RunSnapshots
 from .running import RunningValues
 from .schedule import Schedule
-from .snapshot import ROLLING
+from .snapshot import ROLLING, snapshot_path
 from .strip import draw_strip
 from .train_state import collect_state
 from .train_step import TrainStep
@@ -108,7 +108,7 @@ class TrainingLoop:
         self._describe(first_step)
         end = self.schedule.end_step
         with StopRequest() as stop, logging_redirect_tqdm(), ExitStack() as ahead:
-            if first_step:
+            if first_step and not self._goes_on_within_an_epoch(first_step):
                 self._validate_if_due(first_step, stop)
             if first_step == end:
                 log.info("Nothing is left to train: the schedule ends at this step.")
@@ -259,6 +259,15 @@ class TrainingLoop:
                 self.system.skeleton,
             )
             self.logbook.write_strip(done, strip)
+
+    def _goes_on_within_an_epoch(self, done: int) -> bool:
+        """Whether the run's snapshot of `done` steps is not that of an epoch.
+
+        Where the batch changed, rounding may count these steps as whole epochs all the same.
+        """
+        last, folder = self.snapshots.last, self.snapshots.folder
+        epoch = snapshot_path(folder, self.schedule.epochs_begun(done))
+        return last is not None and last.parent == folder and last != epoch
 
     def _validate_if_due(self, done: int, stop: StopRequest) -> None:
         """Measure after every so many epochs, unless a run that was killed did so already."""

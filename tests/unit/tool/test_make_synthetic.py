@@ -67,6 +67,21 @@ def test_photographs_of_a_folder_stand_behind_the_people(tmp_path):
     assert 2 <= sum(share) <= 7, "half of the pictures, at random"
 
 
+@needs_bodies
+def test_a_sheet_of_nobody_ends_with_one_line(tmp_path, capsys):
+    arguments = ["--train", "0", "--val", "0", "--output", str(tmp_path / "made")]
+    with pytest.raises(SystemExit) as caught:
+        make_synthetic.main([*arguments, "--sheet", str(tmp_path / "sheet.png")])
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--sheet needs people to draw. Received none in" in line
+
+
+def test_as_many_processes_draw_as_there_are_cores_for_this_one(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3}, raising=False)
+    assert make_synthetic.parse_arguments([]).processes == 1
+
+
 def test_a_folder_without_photographs_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="--backgrounds must be a folder with photographs"):
         make_synthetic.list_photographs(tmp_path)

@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,88 @@ def test_the_summary_says_when_held_out_people_lost(tmp_path):
     }
     text = run_demo.summarise(scores, run_demo.Stages(tmp_path / "demo.json", ""), 5)
     assert "people did NOT keep their AP" in text
+
+
+#: Stands for main/train.py: epochs of a fifth of a second, an end at SIGTERM, --continue.
+TRAINING = """
+import json, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+models, logs = (
+    pathlib.Path("output", kind, "SyntheticDemo/demo") for kind in ("model_dump", "log")
+)
+for folder in (models, logs):
+    folder.mkdir(parents=True, exist_ok=True)
+goes_on = "--continue" in sys.argv
+first = len(list(models.iterdir())) if goes_on else 0
+if {fails} and goes_on:
+    sys.exit(7)
+for epoch in range(first + 1, 11):
+    with open(logs / "values.jsonl", "a") as log:
+        log.write(json.dumps({{"step": epoch, "total": 100 - epoch, "goes_on": goes_on}}) + "\\n")
+    (models / f"snapshot_{{epoch}}.safetensors").touch()
+    time.sleep(0.2)
+"""
+
+
+def lay_out(root, monkeypatch, fails=False):
+    (root / "main" / "configs").mkdir(parents=True)
+    (root / "main" / "train.py").write_text(TRAINING.format(fails=fails))
+    (root / "main" / "configs" / "demo.yaml").write_text("train.end_epoch: 10\n")
+    monkeypatch.setattr(run_demo, "ROOT", root)
+
+
+def test_the_training_is_interrupted_on_the_way_and_goes_on(tmp_path, monkeypatch, capfd):
+    lay_out(tmp_path, monkeypatch)
+    assert run_demo.train() == {"first": 99, "last": 90, "steps": 10}
+    text = (run_demo.run_folder("log") / "values.jsonl").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    assert [entry["step"] for entry in entries] == list(range(1, 11)), "no epoch twice, none lost"
+    assert [entry["goes_on"] for entry in entries[:4]] == [False] * 4
+    assert entries[-1]["goes_on"]
+    assert run_demo.newest_snapshot().name == "snapshot_10.safetensors"
+
+
+def test_a_training_that_fails_ends_the_demo_with_its_code(tmp_path, monkeypatch):
+    lay_out(tmp_path, monkeypatch, fails=True)
+    with pytest.raises(SystemExit) as end:
+        run_demo.train()
+    assert end.value.code == 7
+
+
+def test_ctrl_c_ends_the_demo_with_one_line(tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_demo, "STATE", tmp_path / "demo.json")
+    monkeypatch.setattr(run_demo, "run_stages", stop)
+    with pytest.raises(SystemExit) as end:
+        run_demo.main([])
+    assert end.value.code == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Interrupted.")
+
+
+@pytest.mark.parametrize("name", ["tool/make_synthetic.py", "main/configs/demo.yaml", "lib/a.py"])
+def test_changed_code_or_settings_change_the_digest(tmp_path, monkeypatch, project_root, name):
+    lay_out(tmp_path, monkeypatch)
+    for folder in ("tool", "lib"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(project_root / "tool" / "make_synthetic.py", tmp_path / "tool")
+    (tmp_path / "lib" / "a.py").write_text("A = 1\n")
+    before = run_demo.digest_inputs(Path(__file__))
+    assert run_demo.digest_inputs(Path(__file__)) == before
+    with open(tmp_path / name, "a") as file:
+        file.write("# changed\n")
+    assert run_demo.digest_inputs(Path(__file__)) != before
+
+
+def test_the_people_are_drawn_into_a_sheet_of_each_difficulty(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(run_demo, "call", lambda *command: commands.append(command))
+    for difficulty, (dataset, arguments) in run_demo.SETS.items():
+        run_demo.make_people(difficulty, run_demo.ROOT / "data" / dataset, arguments)
+        assert commands[-1][-2:] == ("--sheet", f"output/vis/demo/people_{difficulty}.jpg")
+    assert len(commands) == 3
 
 
 def test_a_processor_without_avx_is_named(tmp_path):

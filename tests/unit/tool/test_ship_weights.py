@@ -7,7 +7,12 @@ from poseras.engine.snapshot import read_snapshot, write_snapshot
 METADATA = {
     "system": "simple_baselines",
     "options": {"depth": 18},
-    "config": {"train.initial_weights": "/home/me/weights.ckpt", "seed": 1},
+    "view": {"margin": 1.3, "augmentation.occluder_folder": "/home/me/things"},
+    "config": {
+        "train.initial_weights": "/home/me/weights.ckpt",
+        "view.augmentation.occluder_folder": "/home/me/things",
+        "seed": 1,
+    },
     "counters": {"epoch": 3, "step": 30},
     "something_else": 5,
 }
@@ -42,7 +47,7 @@ def test_settings_that_name_files_of_another_machine_stay_behind(snapshot, tmp_p
     ship_weights.main([str(snapshot), "--output", str(tmp_path / "small.safetensors")])
     metadata = read_snapshot(tmp_path / "small.safetensors").metadata
     assert metadata["config"] == {"seed": 1}
-    assert metadata["options"] == {"depth": 18}
+    assert metadata["options"] == {"depth": 18} and metadata["view"] == {"margin": 1.3}
     assert "something_else" not in metadata
 
 

@@ -75,7 +75,7 @@ _WITHOUT_EFFECT = {
     "save_iters": "a snapshot is written after every epoch and every train.snapshot_minutes",
     "pck_threshold": "PCK is given for several thresholds",
     "coco_only_images_with_people": "pictures without people are not learned from",
-    "use_gt_segm": "people are found and scored without masks",
+    "use_gt_segm": "test.true_masks=true reads people inside their masks",
     "pairwise_stats_collect": "tool/pairwise_stats.py computes the statistics",
     "all_joints": "the skeleton has the mirrored pairs",
     "all_joints_names": "the skeleton has the names",

@@ -107,7 +107,8 @@ def test_adam_has_one_rate():
 
 
 def test_keys_without_effect_are_named():
-    notes = " ".join(translate({**COCO_TRAIN, "weight_decay": 0.01}).notes)
+    notes = " ".join(translate({**COCO_TRAIN, "weight_decay": 0.01, "use_gt_segm": True}).notes)
+    assert "use_gt_segm: True has no effect: test.true_masks=true reads people inside" in notes
     assert "weight_decay: 0.01 has no effect: the original never adds it" in notes
     assert "save_iters" in notes and "net_type" not in notes
     assert "max_input_size: 850 has another effect: in training larger pictures are shrunk" in notes
