@@ -67,7 +67,7 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
             resources=training.load_resources(*network, folder, resume=resume, root=ROOT),
             snapshot_folder=folder,
             log_folder=main_config.output_folder(config, "log"),
-            imagenet_folder=ROOT / "data" / "imagenet_weights",
+            root=ROOT,
             resume=resume,
             workers=data.workers,
             on_bad_sample=data.on_bad_sample,

@@ -54,6 +54,8 @@ MAIN_NUMBERS = {
     "ai_challenger": "AP",
     "pck": "PCK@0.2",
 }
+#: Below the project root.
+_IMAGENET = Path("data/imagenet_weights")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class TrainingJob:
         config: all settings, flat, for the snapshots.
         snapshot_folder: `output/model_dump/<dataset>/<run>/`.
         log_folder: `output/log/<dataset>/<run>/`.
-        imagenet_folder: where `resnet_v1_<depth>.ckpt` lie.
+        root: of the project; pretrained backbones lie in its `data/imagenet_weights/`.
         resume: `--continue`.
         workers: threads that make batches; 0 is one per core.
         on_bad_sample: `stop` at an unreadable picture, or `skip` it.
@@ -107,7 +109,7 @@ class TrainingJob:
     config: Mapping[str, Any]
     snapshot_folder: Path
     log_folder: Path
-    imagenet_folder: Path
+    root: Path
     resume: bool = False
     workers: int = 0
     on_bad_sample: OnBadSample = "stop"
@@ -248,8 +250,7 @@ def _make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
 def _read_placed(job: TrainingJob, folder: Path) -> Snapshot | None:
     """A published checkpoint that was placed beside the runs, to go on from."""
     network = Network(job.system_name, job.options, job.view)
-    root = job.imagenet_folder.parent.parent
-    return find_placed(folder, network, job.config, job.skeleton, root)
+    return find_placed(folder, network, job.config, job.skeleton, job.root)
 
 
 def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str]:
@@ -266,23 +267,22 @@ def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str
         return rooms.convert(shapes, entries, job.options)
 
     if choice == "imagenet":
-        files = [job.imagenet_folder / name for name in rooms.imagenet_files(job.options)]
+        files = [job.root / _IMAGENET / name for name in rooms.imagenet_files(job.options)]
         choice = next((path for path in files if path.exists()), files[0])
     elif choice == "shipped":
         choice = shipped_weights()
     else:
-        choice = find_start(Path(choice), job.imagenet_folder)
+        choice = find_start(Path(choice), job.root)
     return load_initial_weights(model, choice, convert)
 
 
-def find_start(path: Path, imagenet_folder: Path) -> Path:
+def find_start(path: Path, root: Path) -> Path:
     """The file of a path, or of that name where the originals' READMEs and ours place such files.
 
     A relative path starts at the project root, or else at the working directory. The experiment
     files of one original do not agree about its folder.
     """
-    root = imagenet_folder.parent.parent
-    folders = (Path("models/pytorch/imagenet"), Path("models/imagenet"), imagenet_folder)
+    folders = (Path("models/pytorch/imagenet"), Path("models/imagenet"), root / _IMAGENET)
     placed = (folder / path.name for folder in folders)
     return next((found for found in (root / path, path, *placed) if found.exists()), path)
 

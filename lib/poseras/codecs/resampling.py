@@ -8,6 +8,7 @@ TensorFlow's and Keras' resize with A = -0.5 and differ by up to 0.3 of a peak.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -167,6 +168,26 @@ def resize_maps(maps: Tensor, size_hw: tuple[Tensor, Tensor], mode: ResizeMode) 
             taps.append(ops.reshape(weight, shape) * ops.take(maps, index, axis=axis))
         maps = sum(taps[1:], start=taps[0])
     return maps
+
+
+def average_scales(
+    outputs: Sequence[Mapping[str, Tensor]], bring_to: Callable[[str, Tensor, Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """The mean of what a network says of the same pictures in several sizes, by output.
+
+    Args:
+        outputs: for each size, the first of which decides grid and pixels.
+        bring_to: the maps of an output, called by name, maps and target, in the grid and the pixels
+            of the target.
+    """
+    first, *others = outputs
+    merged = {}
+    for name, maps in first.items():
+        total = maps
+        for other in others:
+            total = total + bring_to(name, other[name], maps)
+        merged[name] = total / len(outputs)
+    return merged
 
 
 def _tap_weight(distance: Tensor, mode: ResizeMode) -> Tensor:

@@ -17,7 +17,7 @@ from ...codecs.location_refinement import (
     place_peaks,
 )
 from ...codecs.pairwise import decode_pairwise, merge_flipped_pairwise
-from ...codecs.resampling import resize_maps
+from ...codecs.resampling import average_scales, resize_maps
 from .options import STRIDE, Options
 
 Tensors = Mapping[str, Any]
@@ -66,18 +66,15 @@ def merge_scales(outputs: Sequence[Tensors], resources: Mapping[str, np.ndarray]
         outputs: for each size, the first of which decides.
         resources: the pairwise statistics, where the network has pairwise maps.
     """
-    first, *others = outputs
-    merged = {}
-    for name, maps in first.items():
+
+    def bring_to(name: str, maps: Any, target: Any) -> Any:
         means, deviations = np.float32(0), np.float32(1)
         if name == "pairwise":
             means = np.float32(resources["means_px"])
             deviations = np.float32(resources["deviations_px"])
-        total = maps
-        for other in others:
-            total = total + _bring_to(other[name], maps, means, deviations)
-        merged[name] = total / len(outputs)
-    return merged
+        return _bring_to(maps, target, means, deviations)
+
+    return average_scales(outputs, bring_to)
 
 
 def _bring_to(maps: Any, target: Any, means: Any, deviations: Any) -> Any:

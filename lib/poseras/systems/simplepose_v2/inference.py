@@ -17,7 +17,7 @@ from ...codecs.guiding_offset import (
     place_peaks,
 )
 from ...codecs.heatmap import merge_flipped
-from ...codecs.resampling import resize_maps
+from ...codecs.resampling import average_scales, resize_maps
 from .limbs import Pairs, mirror_limbs
 from .options import STRIDE, Options
 
@@ -77,15 +77,10 @@ def merge_scales(outputs: Sequence[Tensors], options: Options) -> dict[str, Any]
         outputs: for each size, the first of which decides.
         options: of the system.
     """
-    first, *others = outputs
-    merged = {}
-    for name, maps in first.items():
-        part = name.partition(".")[0]
-        total = maps
-        for other in others:
-            total = total + _bring_to(other[name], part, maps, options)
-        merged[name] = total / len(outputs)
-    return merged
+    return average_scales(
+        outputs,
+        lambda name, maps, target: _bring_to(maps, name.partition(".")[0], target, options),
+    )
 
 
 def _bring_to(maps: Any, part: str, target: Any, options: Options) -> Any:

@@ -178,15 +178,16 @@ def test_an_unhashable_name_is_claimed_by_nobody():
 
 def test_the_pretrained_file_is_looked_for_where_the_originals_place_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given, ours = tmp_path / "models" / "imagenet" / "detnet59.pth", tmp_path / "ours"
-    assert find_start(given, ours) == given, "a missing file keeps its name for the message"
-    ours.mkdir()
+    given, root = tmp_path / "models" / "imagenet" / "detnet59.pth", tmp_path / "project"
+    ours = root / "data" / "imagenet_weights"
+    assert find_start(given, root) == given, "a missing file keeps its name for the message"
+    ours.mkdir(parents=True)
     (ours / "detnet59.pth").touch()
-    assert find_start(given, ours) == ours / "detnet59.pth"
+    assert find_start(given, root) == ours / "detnet59.pth"
     tree = tmp_path / "models" / "pytorch" / "imagenet"
     tree.mkdir(parents=True)
     (tree / "detnet59.pth").touch()
-    assert find_start(given, ours).resolve() == (tree / "detnet59.pth").resolve()
+    assert find_start(given, root).resolve() == (tree / "detnet59.pth").resolve()
     given.parent.mkdir()
     given.touch()
-    assert find_start(given, ours) == given
+    assert find_start(given, root) == given
