@@ -140,7 +140,7 @@ def demo_parser() -> argparse.ArgumentParser:
     add("--motion", choices=("flow", "motion", "none"), help=motion)
     add("--smooth", action="store_true", help="steady the joints of tracked people")
     add("--csv", action="store_true", help="write poses.csv as well")
-    maps = "deepercut_arttrack: also people in colours that they keep, score maps, pairwise arrows"
+    maps = "bottom-up networks: also people in colours that they keep, score maps, arrows"
     add("--parts", action="store_true", help=maps)
     add("--show", action="store_true", help="show the frames on the screen; q ends")
     focal = "of the camera in pixels; with --root-depth 3D poses come in camera space"

@@ -51,6 +51,8 @@ class DataConfig:
         small_area: px^2 of the annotation; bottom-up systems do not learn the keypoints of people
             of at most this area, 32 squared in SimplePose V2.
         ignore_boxes: let bottom-up losses ignore the boxes of crowds, not only their segments.
+        most_pictures: learn from the first so many pictures of each trainset, of those with
+            somebody to learn; 0 is all.
         on_bad_sample: `stop` at an unreadable picture, or `skip` it, count it and list it.
         workers: threads that decode and warp; 0 is one for each CPU core.
     """
@@ -66,6 +68,7 @@ class DataConfig:
     min_seen_joints: int = 0
     small_area: float = 1024.0
     ignore_boxes: bool = False
+    most_pictures: int = 0
     on_bad_sample: Literal["stop", "skip"] = "stop"
     workers: int = 0
 
@@ -75,7 +78,7 @@ class DataConfig:
                 "data.trainset and data.testset must name folders of data/, for example COCO. "
                 f"Received {list(self.trainset)} and {self.testset!r}."
             )
-        check_at_least("data", self, 0, "workers min_seen_joints small_area")
+        check_at_least("data", self, 0, "workers min_seen_joints small_area most_pictures")
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class TrainConfig:
         accumulate_steps: gradients of so many batches are averaged before the weights change.
         initial_weights: `imagenet` reads data/imagenet_weights/resnet_v1_<depth>.ckpt, `shipped`
             the small network that comes with poseras, `none` starts from random numbers, anything
-            else is the path of a snapshot or checkpoint.
+            else is the path of a snapshot or checkpoint. The ResNets of integral regression and of
+            DeeperCut also start from one of Simple Baselines.
         snapshot_minutes: a rolling snapshot is written this often between epochs; 0 is off.
         keep_snapshots: how many of the newest epochs stay on disk; 0 keeps all, as published.
         validate_every_epochs: AP on test.split so often, the best snapshot is kept; 0 is never.
@@ -194,14 +198,16 @@ class TestConfig:
             all networks are averaged, in space, too.
         scales: sizes of whole pictures relative to the view, 1 among them; maps are averaged.
         all_images: let bottom-up systems also look at pictures without annotations.
+        most_pictures: test.py looks at the first so many pictures of the file alone, and scores
+            these; 0 is all. CrowdPose and PoseTrack are scored by whole files.
         true_masks: read poses inside the annotated masks of people, as pose-tensorflow's
             evaluation on COCO does; an oracle, without grouping and flip test. For
             deepercut_arttrack.
         draw_count: pictures drawn into output/vis, those with the best people first; 0 is none.
         draw_style: `house` shows hidden joints differently, `original` is TF-SimpleHumanPose's.
         draw_threshold: keypoints with a score above it are drawn.
-        draw_parts: also draw people in one colour each, the score maps, and the arrows from joints
-            to where they expect their neighbours; for deepercut_arttrack.
+        draw_parts: also draw people in one colour each, the score maps, and arrows from joints to
+            where they expect others; for deepercut_arttrack and simplepose_v2.
     """
 
     model_file: str = ""
@@ -222,6 +228,7 @@ class TestConfig:
     ensemble: tuple[str, ...] = ()
     scales: tuple[float, ...] = (1.0,)
     all_images: bool = False
+    most_pictures: int = 0
     true_masks: bool = False
     draw_count: int = 20
     draw_style: Literal["house", "original"] = "house"
@@ -231,6 +238,7 @@ class TestConfig:
     def __post_init__(self) -> None:
         check_at_least("test", self, 1, "batch_size")
         check_at_least("test", self, 0, "draw_count box_nms_threshold oks_nms_threshold")
+        check_at_least("test", self, 0, "most_pictures")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,7 @@ def write_frames(chosen: argparse.Namespace, frames: Path, strides: dict[int, in
                 absent += 1
                 bar.update()
                 continue
+            h36m.import_cdflib()  # says here, and not in a process of its own, that it is missing
             jobs.append(pool.submit(convert, name, stride=stride))
         try:
             for job in as_completed(jobs):

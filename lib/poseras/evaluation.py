@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
+from .data.first_pictures import keep_first_pictures
 from .data.human36m_sequences import ACTIONS
 from .data.images import read_image
 from .data.mpii_annotations import read_first_pixel
@@ -86,6 +87,7 @@ def evaluate_predictor(
     keypoint_threshold: float = 0.2,
     box_nms_threshold: float = 0.0,
     oks_nms_threshold: float = 0.9,
+    most_pictures: int = 0,
     evaluator: Evaluator = "pycocotools",
     ensemble: Sequence[Predictor] = (),
 ) -> Outcome:
@@ -104,6 +106,7 @@ def evaluate_predictor(
         keypoint_threshold: of `tester.Selection`, as the next two.
         box_nms_threshold: 0 is off.
         oks_nms_threshold: 0 is off.
+        most_pictures: of the test, the first ones of the file; 0 is all.
         evaluator: which one scores.
         ensemble: more networks, averaged with the first one as `average_networks` does.
     """
@@ -115,6 +118,7 @@ def evaluate_predictor(
         on_bad_sample=on_bad_sample,
         root_box_mm=predictor.root_box_mm,
     )
+    test = keep_first_pictures(test, most_pictures)
     selection = predictor.make_selection(
         keypoint_threshold=keypoint_threshold,
         box_nms_threshold=box_nms_threshold,

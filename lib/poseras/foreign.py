@@ -192,7 +192,7 @@ def import_checkpoint(
     shapes = {name: np.shape(array) for name, array in entries.items()}
     recognised = _recognise_shapes(path, config.system, shapes)
     joints = recognised.joint_count
-    if joints is not None and joints != skeleton.joint_count:
+    if joints and joints != skeleton.joint_count:
         raise ValueError(
             f"{path} has {joints} joints. Received the skeleton {skeleton.name} with "
             f"{skeleton.joint_count} joints; choose another data.trainset or data.skeleton."
@@ -210,7 +210,7 @@ def import_checkpoint(
     arrays = {f"weights/{name}": array for name, array in conversion.arrays.items()}
     arrays |= {f"foreign/{name}": array for name, array in conversion.foreign.items()}
     network = (config.system, config.options, skeleton)
-    tables = systems.load_resources(*network, root=root) if joints else {}
+    tables = systems.load_resources(*network, root=root) if joints is not None else {}
     arrays |= {f"resources/{name}": table for name, table in tables.items()}
     trainable = [v.path for v in model.trainable_weights]
     arrays |= adam_state(

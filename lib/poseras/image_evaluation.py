@@ -13,9 +13,10 @@ import numpy as np
 from .data.annotation import read_split
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet
+from .data.first_pictures import keep_first_pictures, on_first_pictures
 from .data.image_records import all_pictures, require_pictures
 from .evaluation import Outcome, describe_test, evaluate_predictor, score_people
-from .image_prediction import find_people
+from .image_prediction import find_people, pad_for_merging
 from .mask_evaluation import PROTOCOL, read_people
 from .metrics.coco import Evaluator
 from .part_pictures import require_parts
@@ -60,6 +61,7 @@ def evaluate_by_settings(
         "on_bad_sample": data.on_bad_sample,
         "flip_test": test.flip_test,
         "batch_size": test.batch_size,
+        "most_pictures": test.most_pictures,
         "evaluator": test.evaluator,
     }
     if test.true_masks:
@@ -103,6 +105,7 @@ def evaluate_pictures(
     scales: tuple[float, ...] = (1.0,),
     all_images: bool = False,
     true_masks: bool = False,
+    most_pictures: int = 0,
     evaluator: Evaluator = "pycocotools",
 ) -> Outcome:
     """Find everybody on the pictures of a test set with the network of a snapshot, and score them.
@@ -119,12 +122,14 @@ def evaluate_pictures(
         all_images: also look at pictures without annotations.
         true_masks: nobody is to be found: people are read inside their annotated masks, in views of
             one size without a flip test; for networks of parts.
+        most_pictures: only the first so many of these pictures; 0 is all.
         evaluator: which one scores.
     """
     test, records = load_test_pictures(
         files,
         predictor.skeleton,
         all_images=all_images,
+        most_pictures=most_pictures,
         on_bad_sample=on_bad_sample,
         segmentations=true_masks,
     )
@@ -132,6 +137,7 @@ def evaluate_pictures(
     if true_masks:
         find, flip_test, scales = partial(read_people, predictor, test.table), False, (1.0,)
     else:
+        predictor = pad_for_merging(predictor, flip_test=flip_test, scales=scales)
         find = partial(
             find_people,
             predictor,
@@ -153,6 +159,7 @@ def load_test_pictures(
     skeleton: Skeleton,
     *,
     all_images: bool = False,
+    most_pictures: int = 0,
     on_bad_sample: OnBadSample = "stop",
     segmentations: bool = False,
 ) -> tuple[EvaluationSet, ImageRecords]:
@@ -162,6 +169,7 @@ def load_test_pictures(
         files: as `find_evaluation_files` gives them.
         skeleton: of the network.
         all_images: also pictures without annotations.
+        most_pictures: only the first so many of these pictures in the file; 0 is all.
         on_bad_sample: `stop` at a bad entry of the file, or `skip` it and list it.
         segmentations: keep those of the annotations.
 
@@ -183,19 +191,19 @@ def load_test_pictures(
     )
     require_pictures(table)
     records = all_pictures(table)
+    pictures = records.image_index
     if len(table) and not all_images:
-        annotated = np.isin(records.image_index, np.unique(table.image_index))
-        rows = np.flatnonzero(annotated)
-        records = ImageRecords(
-            records.people, records.image_index[rows], np.zeros(len(rows) + 1, np.int64)
-        )
+        pictures = pictures[np.isin(pictures, table.image_index)]
     origin = {
         "dataset": files.dataset.name,
         "split": files.split,
         "annotations": files.annotations,
         "boxes": "none, whole pictures",
     }
-    return EvaluationSet(table, records.people, files, origin), records
+    test = EvaluationSet(table, records.people, files, origin)
+    test = keep_first_pictures(test, most_pictures, pictures)
+    pictures = pictures[on_first_pictures(pictures, most_pictures)]
+    return test, ImageRecords(records.people, pictures, np.zeros(len(pictures) + 1, np.int64))
 
 
 def score_pictures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -88,6 +89,7 @@ def find_people(
         FileNotFoundError: a picture is missing.
         ValueError: a picture is damaged or its view too large, or the network gave NaN.
     """
+    predictor = pad_for_merging(predictor, flip_test=flip_test, scales=scales)
     samples = pipeline.SampleLog()
     batches = build_image_batches(
         records,
@@ -110,3 +112,23 @@ def find_people(
     if samples.skipped:
         log.warning("%s", samples.summary())
     return found
+
+
+def pad_for_merging(predictor: Predictor, *, flip_test: bool, scales: Sequence[float]) -> Predictor:
+    """A network whose views are padded so far that maps of several looks at one can be merged.
+
+    In a view of other sides the cells of the mirrored or resized picture do not stand on those of
+    the picture, and joints would be found some pixels beside.
+
+    Args:
+        predictor: of a bottom-up network; its system's `merge_stride`, if it has one, tells how
+            far.
+        flip_test: whether the mirrored view is looked at.
+        scales: sizes of the view that are looked at. One size without its mirror image is looked at
+            as it is.
+    """
+    multiple = getattr(predictor.system, "merge_stride", 1)
+    stride = math.lcm(predictor.view.stride, multiple)
+    if stride == predictor.view.stride or not (flip_test or len(scales) > 1):
+        return predictor
+    return replace(predictor, view=replace(predictor.view, stride=stride))

@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from .codecs.pairwise import list_pairs
-from .codecs.pairwise_examples import CellPredictions, collect_examples, train_models
+from .codecs.pairwise_examples import NEAR_PX, CellPredictions, collect_examples, train_models
 from .codecs.pairwise_models import LogisticModels
 from .data.images import read_image
 from .geometry import transform_points
-from .part_pictures import look_at
+from .part_pictures import Look, look_at
 from .predictor import Predictor
 from .structures import ImageRecords
 from .systems.deepercut_arttrack.options import STRIDE
@@ -54,22 +54,27 @@ def train_pairwise_models(
     pairs = [(a, b) for a, b in list_pairs(predictor.skeleton.joint_count).tolist() if a < b]
     examples: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
     for row in tqdm(rows.tolist(), unit="picture", desc="examples"):
-        outputs, keypoints = _look(predictor, records, row)
-        cells = describe_cells(outputs, resources, options.refinement_deviation)
+        look, keypoints = _look(predictor, records, row)
+        cells = describe_cells(look.outputs, resources, options.refinement_deviation)
+        near_px = NEAR_PX * _view_px_per_px(look)
         for pair in pairs:
-            examples[pair].append(collect_examples(cells, keypoints, pair, rng))
+            found = collect_examples(cells, keypoints, pair, rng, near_px=near_px)
+            examples[pair].append(found)
     return train_models(examples, rng)
 
 
-def _look(
-    predictor: Predictor, records: ImageRecords, row: int
-) -> tuple[Mapping[str, Any], np.ndarray]:
-    """The outputs of the network for a picture, and its people in the view."""
+def _look(predictor: Predictor, records: ImageRecords, row: int) -> tuple[Look, np.ndarray]:
+    """What the network says of a picture, and its people in the view."""
     look = look_at(predictor, read_image(records.images.paths[records.image_index[row]]))
     first, last = records.first_person[row : row + 2]
     keypoints = records.people.keypoints[first:last].astype(np.float64)
     keypoints[..., :2] = transform_points(keypoints[..., :2], look.image_to_view)
-    return look.outputs, keypoints
+    return look, keypoints
+
+
+def _view_px_per_px(look: Look) -> float:
+    """Pixels of the view per pixel of the picture."""
+    return float(np.sqrt(abs(np.linalg.det(look.image_to_view[:, :2]))))
 
 
 def describe_cells(

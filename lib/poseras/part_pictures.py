@@ -1,7 +1,8 @@
-"""What a network of parts says of a picture, drawn: for DeeperCut and ArtTrack, to find faults.
+"""What a bottom-up network says of a picture, drawn, to find faults.
 
 Beside the drawing of people there is one with each person in a colour that stays theirs, one with
-the score maps, and one with the arrows from joints to where they expect their neighbours.
+the score maps, and one with arrows from joints to others: in DeeperCut and ArtTrack to where they
+expect their neighbours, in SimplePose along the guiding offsets of its limbs.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from .codecs.resampling import sample_pixels
 from .data.image_view import place_picture, view_picture
 from .predictor import Predictor
 from .skeleton import Skeleton
 from .structures import People
 from .systems.deepercut_arttrack.grouping import list_detections
 from .systems.deepercut_arttrack.options import STRIDE
+from .systems.simplepose_v2.options import STRIDE as OFFSETS_STRIDE
 from .visualize_parts import (
     ColourKeeper,
     draw_detections,
     draw_frames,
+    draw_guiding_offsets,
     draw_pairwise_arrows,
     draw_score_maps,
 )
@@ -39,7 +43,8 @@ class Look:
         view_rgb: (height, width, 3) uint8.
         resized_hw: height and width of the picture in the view, whose rest is padding.
         image_to_view: (2, 3).
-        outputs: of the network, without the batch axis; maps have `STRIDE` pixels per cell.
+        outputs: of the network, without the batch axis; maps of parts have `STRIDE` pixels per
+            cell, those of SimplePose `OFFSETS_STRIDE`.
     """
 
     view_rgb: np.ndarray
@@ -68,17 +73,21 @@ def require_parts(predictor: Predictor, what: str) -> None:
 
     Args:
         predictor: of any network.
-        what: needs parts, with a verb: `--parts draws`.
+        what: needs parts, with a verb: `test.true_masks reads`.
 
     Raises:
         ValueError: it has none.
     """
-    outputs = predictor.model.output
-    if not isinstance(outputs, Mapping) or "parts" not in outputs:
+    if not _has_output(predictor, "parts"):
         raise ValueError(
             f"{what} the maps of deepercut_arttrack. Received a network of "
             f"{predictor.snapshot.metadata['system']}, which has no parts; leave it out."
         )
+
+
+def _has_output(predictor: Predictor, name: str) -> bool:
+    outputs = predictor.model.output
+    return isinstance(outputs, Mapping) and name in outputs
 
 
 def part_path(drawing: Path, kind: str) -> Path:
@@ -91,22 +100,34 @@ class PartPictures:
     """Draws what a network says of one picture or frame after the other.
 
     Attributes:
-        predictor: of a network of parts.
+        predictor: of a network of parts, or with guiding offsets.
         keeper: of the colours of people, from one frame to the next.
 
     Raises:
-        ValueError: a network without parts.
+        ValueError: another network.
     """
 
     predictor: Predictor
     keeper: ColourKeeper = field(default_factory=ColourKeeper)
 
     def __post_init__(self) -> None:
-        require_parts(self.predictor, "--parts, or test.draw_parts, draws")
+        if not self._guided and not _has_output(self.predictor, "parts"):
+            raise ValueError(
+                "--parts, or test.draw_parts, draws the maps of deepercut_arttrack and "
+                "simplepose_v2. Received a network of "
+                f"{self.predictor.snapshot.metadata['system']}; leave it out."
+            )
+
+    @property
+    def _guided(self) -> bool:
+        """Whether the network has guiding offsets."""
+        return _has_output(self.predictor, "offsets.0")
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What `draw` draws: `pairwise` only of networks that have these maps."""
+        """What `draw` draws: `offsets` or `pairwise` only of networks that have these maps."""
+        if self._guided:
+            return ("people", "scores", "offsets")
         more = ("pairwise",) if self.predictor.system.options.pairwise else ()
         return ("people", "scores", *more)
 
@@ -119,11 +140,13 @@ class PartPictures:
 
         Returns:
             Kind -> (height, width, 3) uint8. `people` is as large as the picture, `pairwise` as the
-            view, and `scores` is a sheet of views.
+            view, and `scores` and `offsets` are sheets of views.
         """
         system = self.predictor.system
         (coloured,) = draw_frames([(image_rgb, people)], system.skeleton, self.keeper)
         look = look_at(self.predictor, image_rgb)
+        if self._guided:
+            return {"people": coloured, **draw_guides(system, look)}
         scores, skeleton = part_scores(look), system.skeleton
         sheet = draw_score_maps(look.view_rgb, scores, skeleton, stride=STRIDE)
         pictures = {"people": coloured, "scores": sheet}
@@ -142,12 +165,63 @@ def draw_expectations(system: Any, look: Look) -> np.ndarray:
         system: with pairwise maps.
         look: what it said of a picture.
     """
-    outputs = {name: value[None] for name, value in look.outputs.items()}
-    candidates = {name: np.asarray(value)[0] for name, value in system.decode(outputs).items()}
-    found, skeleton = list_detections(candidates), system.skeleton
+    found, skeleton = list_detections(_decode(system, look)), system.skeleton
     expected = found.vectors_px * _neighbours(skeleton)[found.joints][..., None]
     drawn = draw_pairwise_arrows(look.view_rgb, found.centres_px, expected)
     return draw_detections(drawn, found.points_px, found.joints, skeleton.joint_count)
+
+
+def draw_guides(system: Any, look: Look) -> dict[str, np.ndarray]:
+    """The heatmaps over the view, and arrows along the guiding offsets at their peaks.
+
+    Args:
+        system: SimplePose's.
+        look: what it said of a picture.
+
+    Returns:
+        `scores` and `offsets`, sheets of views of the stack that is decoded.
+    """
+    options, skeleton = system.options, system.skeleton
+    stage = options.feature_stage % options.stacks
+    heatmaps = np.asarray(look.outputs[f"heatmaps.{stage}"])
+    points, joints, vectors = find_guides(system, look)
+    return {
+        "scores": draw_score_maps(look.view_rgb, heatmaps, skeleton, stride=OFFSETS_STRIDE),
+        "offsets": draw_guiding_offsets(
+            look.view_rgb, points, vectors, joints, skeleton, limbs=system.limbs
+        ),
+    }
+
+
+def find_guides(system: Any, look: Look) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the guiding offsets lead from the peaks of a picture.
+
+    Args:
+        system: SimplePose's.
+        look: what it said of the picture.
+
+    Returns:
+        points (peaks, 2) in px of the view; their joints (peaks,); vectors (peaks, joints, 2) px to
+        the ends of the limbs that start there, 0 to other joints.
+    """
+    candidates = _decode(system, look)
+    joints, places = np.nonzero(candidates["peak_scores"] > 0)
+    points = candidates["peaks_px"][joints, places]
+    offsets = look.outputs[f"offsets.{system.options.feature_stage % system.options.stacks}"]
+    inside = np.clip(np.round(points), 0, np.array(look.view_rgb.shape[1::-1]) - 1)
+    x, y = np.repeat(inside.astype(np.int32).T[:, None], len(system.limbs), axis=1)
+    sampled = sample_pixels(offsets[None], x[None], y[None], OFFSETS_STRIDE, "bilinear")
+    starts, ends = np.array(system.limbs).T
+    limbs, peaks = np.nonzero(joints == starts[:, None])
+    vectors = np.zeros((len(joints), system.skeleton.joint_count, 2))
+    vectors[peaks, ends[limbs]] = np.asarray(sampled)[0][limbs, peaks]
+    return points, joints, vectors
+
+
+def _decode(system: Any, look: Look) -> dict[str, np.ndarray]:
+    """The candidates of one picture, without the batch axis."""
+    outputs = {name: value[None] for name, value in look.outputs.items()}
+    return {name: np.asarray(value)[0] for name, value in system.decode(outputs).items()}
 
 
 def _neighbours(skeleton: Skeleton) -> np.ndarray:

@@ -266,6 +266,9 @@ def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str
     def convert(shapes: Mapping[str, Any], entries: Mapping[str, np.ndarray]) -> Any:
         return rooms.convert(shapes, entries, job.options)
 
+    def adopt(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Any:
+        return rooms.adopt(arrays, metadata, job.options) if hasattr(rooms, "adopt") else arrays
+
     if choice == "imagenet":
         files = [job.root / _IMAGENET / name for name in rooms.imagenet_files(job.options)]
         choice = next((path for path in files if path.exists()), files[0])
@@ -273,7 +276,7 @@ def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str
         choice = shipped_weights()
     else:
         choice = find_start(Path(choice), job.root)
-    return load_initial_weights(model, choice, convert)
+    return load_initial_weights(model, choice, convert, adopt)
 
 
 def find_start(path: Path, root: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Drawing for part detectors: people who keep their colours, score maps, and pairwise arrows.
+"""Drawing for bottom-up networks: people who keep their colours, score maps, arrows along limbs.
 
 Over the frames of a film a person keeps the colour of the person of the frame before whose point of
 reference lies nearest. Pictures are (height, width, 3) uint8 RGB; every function returns a new one.
@@ -39,6 +39,8 @@ _LINE, _MARKER, _DETECTION = 2, 3, 4  # width and radii in pixels
 #: Stands for the distance to a person without a joint.
 _FAR_PX = 1e9
 _MAP_OPACITY = 0.5
+#: The longer side of a picture of arrows, about; smaller ones are enlarged, or discs hide arrows.
+_ARROWS_PX = 640
 
 
 @dataclass
@@ -196,14 +198,19 @@ def draw_score_maps(
             f"part_scores must have shape (height, width, {skeleton.joint_count}). "
             f"Received {part_scores.shape}."
         )
+    pictures = [np.asarray(image_rgb)]
+    for group in _group_mirrored(skeleton):
+        pictures.append(_lay_over(image_rgb, part_scores[..., group].sum(axis=-1), stride))
+    return contact_sheet(pictures, columns)
+
+
+def _group_mirrored(skeleton: Skeleton) -> list[list[int]]:
+    """The joints one by one, those of a flip pair together."""
     second = {b: a for a, b in skeleton.flip_pairs}
     groups = [[joint] for joint in range(skeleton.joint_count) if joint not in second]
     for group in groups:
         group += [b for b, a in second.items() if a == group[0]]
-    pictures = [np.asarray(image_rgb)]
-    for group in groups:
-        pictures.append(_lay_over(image_rgb, part_scores[..., group].sum(axis=-1), stride))
-    return contact_sheet(pictures, columns)
+    return groups
 
 
 def _lay_over(image_rgb: np.ndarray, scores: np.ndarray, stride: int) -> np.ndarray:
@@ -260,6 +267,48 @@ def draw_pairwise_arrows(
                 ends = _round(start), _round(end)
                 cv2.arrowedLine(picture, *ends, colours[joint], _LINE, cv2.LINE_AA, 0, 0.1)
     return picture
+
+
+def draw_guiding_offsets(
+    image_rgb: np.ndarray,
+    points_px: np.ndarray,
+    vectors_px: np.ndarray,
+    joints: np.ndarray,
+    skeleton: Skeleton,
+    *,
+    limbs: Sequence[tuple[int, int]],
+    columns: int = 3,
+) -> np.ndarray:
+    """Arrows from the starts of limbs to where their ends are expected, in rows of pictures.
+
+    An arrow has the colour of the joint that it leads to; where it ends in a disc of that colour,
+    network and picture agree. Small pictures are drawn a whole number of times as large.
+
+    Args:
+        image_rgb: (height, width, 3) uint8, the input of the network.
+        points_px: (detections, 2), where the arrows begin.
+        vectors_px: (detections, joints, 2), to the ends of the limbs that start there; 0 to others.
+        joints: (detections,) 0..joints - 1.
+        skeleton: of the joints; its flip pairs share a picture.
+        limbs: pairs of joints, start and end.
+        columns: pictures in a row. The first one shows all limbs, each of the others those that
+            start at one joint, or at it and its mirror image.
+    """
+    factor = max(round(_ARROWS_PX / max(image_rgb.shape[:2])), 1)
+    large = np.repeat(np.repeat(image_rgb, factor, axis=0), factor, axis=1)
+    points_px, vectors_px = factor * (points_px + 0.5) - 0.5, factor * vectors_px
+    everything = list(range(skeleton.joint_count))
+    pictures = []
+    for group in [everything, *_group_mirrored(skeleton)]:
+        ends = {end for start, end in limbs if start in group}
+        if not ends:
+            continue
+        begun, shown = np.isin(joints, group), np.isin(joints, [*group, *ends])
+        drawn = draw_pairwise_arrows(large, points_px[begun], vectors_px[begun])
+        pictures.append(
+            draw_detections(drawn, points_px[shown], joints[shown], skeleton.joint_count)
+        )
+    return contact_sheet(pictures, columns)
 
 
 def _find_joints(people: People) -> np.ndarray:

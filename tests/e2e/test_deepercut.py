@@ -150,31 +150,98 @@ def write_release(folder):
         (folder / "original_annotations" / name).write_text(json.dumps(records))
 
 
+def learn_ai_challenger(project, project_root):
+    """Every command of the recipe, from the release's files to scores: what they said, results.
+
+    Returns:
+        What the converter and the tables' tool printed, the snapshot, and the folder of results.
+    """
+    folder = project.root / "data" / "AIChallenger"
+    shutil.copy(project_root / "data" / "AIChallenger" / "dataset.yaml", folder)
+    said = check(run_tool(project, project_root, "ai2coco.py")).stdout
+    named = ("--dataset", "AIChallenger", "--output", "data/AIChallenger/data/pairwise")
+    said += check(run_tool(project, project_root, "pairwise_stats.py", *named)).stdout
+    recipe = ("--config", "deepercut_aichallenger", "--gpu", "cpu")
+    said += check(project.run("train.py", *recipe, "--set", *LIGHT)).stderr
+    dump = project.root / "output" / "model_dump" / "AIChallenger" / "deepercut_aichallenger"
+    snapshot = dump / "snapshot_2.safetensors"  # three pictures, two at a time, for three steps
+    model = ("--model-file", snapshot)
+    said += check(run_tool(project, project_root, "pairwise_stats.py", *named, *model)).stdout
+    told = ("--set", "options.pairwise_models=data/AIChallenger/data/pairwise")
+    tested = (*recipe, "--test_epoch", "2", *told)
+    check(project.run("test.py", *tested, folder="main"))  # paths start at the root all the same
+    return said, snapshot, project.root / "output/result/AIChallenger/deepercut_aichallenger"
+
+
 @pytest.mark.slow
 def test_ai_challenger_is_converted_learned_and_scored_by_its_own_metric(project, project_root):
-    folder = project.root / "data" / "AIChallenger"
-    write_release(folder)
-    shutil.copy(project_root / "data" / "AIChallenger" / "dataset.yaml", folder)
-    done = check(run_tool(project, project_root, "ai2coco.py"))
-    assert done.stdout.count("3 pictures, 6 people") == 2
-    named = ("--dataset", "AIChallenger", "--output", "data/AIChallenger/data/pairwise")
-    check(run_tool(project, project_root, "pairwise_stats.py", *named))
-    recipe = ("--config", "deepercut_aichallenger", "--gpu", "cpu")
-    check(project.run("train.py", *recipe, "--set", *LIGHT))
-    dump = project.root / "output" / "model_dump" / "AIChallenger" / "deepercut_aichallenger"
-    snapshot = dump / "snapshot_2.safetensors"
+    write_release(project.root / "data" / "AIChallenger")
+    said, snapshot, result = learn_ai_challenger(project, project_root)
+    assert said.count("3 pictures, 6 people") == 2
     stored = read_metadata(snapshot)
     assert stored["options"]["pairwise_statistics"] == "data/AIChallenger/data/pairwise"
     assert stored["config"]["options.pairwise_statistics"] == "data/AIChallenger/data/pairwise"
-    check(run_tool(project, project_root, "pairwise_stats.py", *named, "--model-file", snapshot))
-    told = "options.pairwise_models=data/AIChallenger/data/pairwise"
-    tested = (*recipe, "--test_epoch", "2", "--set", told)
-    check(project.run("test.py", *tested, folder="main"))  # paths start at the root all the same
-    result = project.root / "output" / "result" / "AIChallenger" / "deepercut_aichallenger"
     metrics = json.loads((result / "metrics.json").read_text())
     assert metrics["protocol"]["pictures_looked_at"] == 3
     assert "AP" in metrics["metrics"] and metrics["protocol"]["evaluation"]
     assert json.loads((result / "result.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_real_sample_of_ai_challenger_is_learned_tested_and_drawn(
+    project, project_root, samples
+):
+    """Its three photographs stand for both splits, under the names of the release."""
+    sample, folder = samples / "AIChallenger", project.root / "data" / "AIChallenger"
+    for kind in ("original_annotations", "images"):
+        (folder / kind).mkdir(parents=True)
+    for split, date in (("train", "20170909"), ("validation", "20170911")):
+        name = f"keypoint_{split}_annotations_{date}.json"
+        original = sample / "keypoint_train_annotations_20170909.json"
+        (folder / "original_annotations" / name).symlink_to(original)
+    for pictures in ("keypoint_train_images_20170902", "keypoint_validation_images_20170911"):
+        (folder / "images" / pictures).symlink_to(sample / "images")
+
+    said, snapshot, result = learn_ai_challenger(project, project_root)
+    assert said.count("3 pictures, 9 people") == 2
+    assert "9 people, 182 of 182 pairs" in said and "91 models of 3 pictures" in said
+    assert read_metadata(snapshot)["counters"]["step"] == 3
+    metrics = json.loads((result / "metrics.json").read_text())
+    assert metrics["protocol"]["pictures_looked_at"] == 3
+    assert metrics["protocol"]["evaluation"]["score"] == "AI Challenger 2017"
+    assert 0 <= metrics["metrics"]["AP"] <= 1
+    names = {path.stem for path in (sample / "images").iterdir()}
+    rows = json.loads((result / "result_ai_challenger.json").read_text())
+    assert {row["image_id"] for row in rows} == names
+    people = [pose for row in rows for pose in row["keypoint_annotations"].values()]
+    assert people and {len(pose) for pose in people} == {42}
+    drawn = project.root / "output" / "vis" / "AIChallenger" / "deepercut_aichallenger"
+    assert len(list(drawn.glob("*.jpg"))) == 3
+
+
+@pytest.mark.slow
+def test_people_held_out_of_mpii_are_tested_after_training_on_others(
+    project, project_root, samples
+):
+    folder = project.root / "data" / "MPII"
+    (folder / "annot").mkdir(parents=True)
+    shutil.copy(project_root / "data" / "MPII" / "dataset.yaml", folder)
+    for kind in ("original_annotations", "images"):
+        (folder / kind).symlink_to(samples / "MPII" / kind)
+    people = json.loads((samples / "MPII" / "annot" / "valid.json").read_text())
+    (folder / "annot" / "valid.json").write_text(json.dumps(people[:2]))
+    recipe = ("--config", "deepercut_mpii", "--gpu", "cpu")
+    done = project.run("test.py", *recipe, "--test_epoch", "2")
+    assert done.returncode == 2 and "python tool/mpii_crops.py makes MPII's" in done.stderr
+
+    check(run_tool(project, project_root, "mpii_crops.py"))
+    done = check(project.run("train.py", *recipe, "--set", *LIGHT))
+    assert "MPII: 3 pictures to train on" in done.stderr  # one person each
+    check(project.run("test.py", *recipe, "--test_epoch", "2"))
+    result = project.root / "output" / "result" / "MPII" / "deepercut_mpii"
+    metrics = json.loads((result / "metrics.json").read_text())
+    assert metrics["protocol"]["pictures_looked_at"] == 2
+    assert {"PCK@0.2", "PCKh@0.5"} <= metrics["metrics"].keys()
 
 
 def write_mat_set(folder):

@@ -71,7 +71,8 @@ def test_networks_that_do_not_fit_are_named(other, message):
 
 def test_whole_pictures_are_not_averaged(tmp_path):
     data = SimpleNamespace(workers=1, on_bad_sample="stop")
-    test = SimpleNamespace(flip_test=False, batch_size=1, evaluator="fast", true_masks=False)
+    test = {"flip_test": False, "batch_size": 1, "evaluator": "fast", "true_masks": False}
+    test = SimpleNamespace(**test, most_pictures=0)
     bottom_up = network("a", None, whole=True)
     with pytest.raises(ValueError, match="people in boxes. Received a bottom-up network"):
         evaluate_by_settings(

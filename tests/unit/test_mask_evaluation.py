@@ -68,9 +68,10 @@ def make_predictor(people, skeleton, outputs=("parts", "refinement")):
     return Predictor(system, network, default_view(system.options), None, snapshot)
 
 
-def evaluate(predictor, folder, project_root, monkeypatch):
+def evaluate(predictor, folder, project_root, monkeypatch, **settings):
     monkeypatch.setattr("poseras.image_evaluation.describe_test", lambda *given, **named: named)
-    config = main_config.build_config({"test.true_masks": True, "data.workers": 1})
+    told = {f"test.{name}": value for name, value in settings.items()}
+    config = main_config.build_config({"test.true_masks": True, "data.workers": 1, **told})
     files = find_evaluation_files(
         project_root,
         "COCO",
@@ -98,6 +99,26 @@ def test_true_maps_in_true_masks_are_the_people(
     assert outcome.evaluation.stats["AP"] > 0.9
     assert not outcome.protocol["flip_test"] and outcome.protocol["person_score"] == "1"
     assert "inside their annotated masks" in outcome.protocol["people"]
+
+
+def test_the_first_pictures_alone_are_looked_at_and_scored(
+    people, skeleton, tmp_path, project_root, monkeypatch
+):
+    write_set(tmp_path, people, skeleton)
+    path = tmp_path / "people.json"
+    content = json.loads(path.read_text())
+    content["images"].append({**content["images"][0], "id": 2})
+    # Nobody stands where these people are said to be.
+    for row in content["annotations"][:2]:
+        moved = np.reshape(row["keypoints"], (-1, 3)) + [200, 200, 0]
+        row = {**row, "id": row["id"] + 10, "image_id": 2, "keypoints": moved.ravel().tolist()}
+        content["annotations"].append(row)
+    path.write_text(json.dumps(content))
+    predictor = make_predictor(people, skeleton)
+    whole = evaluate(predictor, tmp_path, project_root, monkeypatch)
+    first = evaluate(predictor, tmp_path, project_root, monkeypatch, most_pictures=1)
+    assert set(whole.people) == {1, 2} and set(first.people) == {1}
+    assert first.evaluation.stats["AP"] > 0.9 > 0.6 > whole.evaluation.stats["AP"]
 
 
 def test_without_refinement_joints_stand_at_the_centres_of_cells(

@@ -13,18 +13,29 @@ from poseras.demonstration import Showing, demonstrate
 from poseras.engine import snapshot
 from poseras.engine.video_writer import open_video_writer
 from poseras.frame_prediction import Looking
-from poseras.part_pictures import Look, PartPictures, draw_expectations, part_path
+from poseras.part_pictures import (
+    Look,
+    PartPictures,
+    draw_expectations,
+    draw_guides,
+    find_guides,
+    part_path,
+)
 from poseras.predictor import load_predictor
 from poseras.settings import flatten
 from poseras.skeleton import Skeleton
+from poseras.structures import People
 from poseras.systems import options_module, system_class
 from poseras.systems.deepercut_arttrack.options import Options
 from poseras.systems.deepercut_arttrack.system import System
+from poseras.systems.simplepose_v2.options import Options as GuidedOptions
+from poseras.systems.simplepose_v2.system import System as GuidedSystem
 
 NAMES = ("left_hip", "right_hip", "nose")
 SKELETON = Skeleton("made/up", NAMES, ((0, 1),), ((0, 1), (1, 2)), (0.1,) * 3)
 PEOPLE = np.array([[[140, 150, 2], [30, 150, 2], [90, 30, 2]]], np.float32)
 LIGHT = {"depth": 18, "backbone_width": 4, "batch_norm": "trained", "candidates": 3}
+TINY = {"input_shape": (64, 64), "backbone_width": 8, "units": (1, 1)}
 LOOKING = Looking(flip_test=False, batch_size=2, frames_at_a_time=2)
 
 
@@ -143,6 +154,67 @@ def test_arrows_lead_to_neighbours_alone_in_the_colour_of_where_they_lead():
     assert count_colour(drawn, PEOPLE[0, 2, :2].astype(int), nose) > 30  # the disc
 
 
+@pytest.fixture
+def guided():
+    """A system with offsets, and what a perfect network of it says of `PEOPLE`."""
+    system = GuidedSystem(GuidedOptions(**TINY), SKELETON)
+    batch = {
+        "keypoints": PEOPLE[None],
+        "boxes_xywh": np.float32([[[20, 20, 130, 140]]]),
+        "image_to_network": np.float32([[[1, 0, 0], [0, 1, 0]]]),
+        "ignore_mask": np.zeros((1, 192, 192), bool),
+    }
+    outputs = system.perfect_outputs(system.encode(batch))
+    said = {name: np.asarray(value)[0] for name, value in outputs.items()}
+    return system, Look(np.zeros((192, 192, 3), np.uint8), (192, 192), np.eye(3)[:2], said)
+
+
+def test_guiding_offsets_lead_from_peaks_to_the_ends_of_limbs(guided):
+    points, joints, vectors = find_guides(*guided)
+    assert sorted(joints) == [0, 1, 2]
+    truth = PEOPLE[0, joints, :2]
+    np.testing.assert_allclose(points, truth, atol=1.5)  # peaks are whole pixels
+    for start, end in SKELETON.limbs:
+        (row,) = np.flatnonzero(joints == start)
+        # An offset leads from a pixel to the end itself.
+        np.testing.assert_allclose(points[row] + vectors[row, end], PEOPLE[0, end, :2], atol=0.01)
+        assert not np.delete(vectors[row], end, axis=0).any()
+    assert not vectors[joints == 2].any(), "no limb starts there"
+
+
+def test_a_sheet_of_offsets_shows_all_limbs_and_then_those_of_each_start(guided):
+    from poseras.visualize import rainbow_colours
+
+    sheets = draw_guides(*guided)
+    # The picture, both hips, the nose; all limbs, those of both hips, three times as large.
+    assert sheets["scores"].shape == (192, 3 * 192 + 2 * 4, 3)
+    assert sheets["offsets"].shape == (576, 2 * 576 + 4, 3)
+    _, right_hip, nose = rainbow_colours(3)
+    places = 3 * PEOPLE[0, :, :2] + 1
+    hips, right_to_nose = [(places[a] + places[b]) / 2 for a, b in SKELETON.limbs]
+    for left in (0, 580):
+        drawn = sheets["offsets"][:, left : left + 576]
+        assert count_colour(drawn, hips.astype(int), right_hip) >= 9
+        assert count_colour(drawn, right_to_nose.astype(int), nose) >= 9
+        assert count_colour(drawn, places[2].astype(int), nose) > 30  # the disc
+
+
+def test_an_empty_picture_has_sheets_without_arrows(guided):
+    system, look = guided
+    nothing = {name: np.zeros_like(value) for name, value in look.outputs.items()}
+    empty = Look(look.view_rgb, look.resized_hw, look.image_to_view, nothing)
+    assert not draw_guides(system, empty)["offsets"][:, :576].any()
+
+
+def test_a_network_with_offsets_has_a_sheet_of_them(tmp_path):
+    path = write_network(tmp_path / "a.safetensors", "simplepose_v2", **TINY)
+    pictures, image = PartPictures(load_predictor(path)), make_picture()
+    assert pictures.kinds == ("people", "scores", "offsets")
+    nobody = People(np.zeros((0, 3, 2)), np.zeros((0, 3)), np.zeros(0))
+    drawn = pictures.draw(image, nobody)
+    assert set(drawn) == set(pictures.kinds) and drawn["people"].shape == image.shape
+
+
 def test_a_network_for_one_person_has_score_maps_alone(tmp_path):
     one_person = load_predictor(write_network(tmp_path / "a.safetensors", **LIGHT))
     pictures = PartPictures(one_person)
@@ -161,5 +233,5 @@ def test_a_network_without_parts_is_refused_in_one_line(other_network, tmp_path,
         demo.main([*given, "--parts", "--model-file", str(other_network)])
     assert end.value.code == 2 and not out.exists()
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error:" in text]
-    assert "--parts, or test.draw_parts, draws the maps of deepercut_arttrack" in line
-    assert "Received a network of simple_baselines, which has no parts; leave it out." in line
+    assert "draws the maps of deepercut_arttrack and simplepose_v2. Received a network" in line
+    assert "of simple_baselines; leave it out." in line

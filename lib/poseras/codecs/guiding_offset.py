@@ -34,7 +34,7 @@ class OffsetTargets(NamedTuple):
         offsets: (batch, height, width, limbs, 2) float32, 0 where there is none.
         known: (batch, height, width, limbs) bool, where there is one.
         instance_scales: (batch, height, width, limbs) float32, sqrt(area of the person's box) in
-            px, 1 where there is no offset.
+            px, 0 where the box has no area, 1 where there is no offset.
         scales: (batch, height, width, joints) float32, that times the joint's sigma, 0 where
             unknown.
         scales_known: (batch, height, width, joints) bool.

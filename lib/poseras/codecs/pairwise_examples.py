@@ -1,8 +1,9 @@
 """What the logistic models learn from: pairs of cells of one person, and of anything else.
 
-A cell is near a joint when its centre is within `NEAR_PX` of it. Pairs of cells near two joints of
-one person are examples of one person. Examples of different ones are a cell near a joint with one
-far from the other joint of everybody, both ways, two far cells, and, where pictures show several
+A cell is near a joint when its centre is within `NEAR_PX` of it in the picture; in the view, which
+may be smaller, the radius shrinks as that of the parts does. Pairs of cells near two joints of one
+person are examples of one person. Examples of different ones are a cell near a joint with one far
+from the other joint of everybody, both ways, two far cells, and, where pictures show several
 people, cells near joints of two of them.
 
 Source: the training code of DeeperCut (Insafutdinov et al., ECCV 2016), which has no examples
@@ -45,6 +46,7 @@ def collect_examples(
     pair: tuple[int, int],
     rng: np.random.Generator,
     *,
+    near_px: float = NEAR_PX,
     across_people: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Examples of one picture for the model of two joints.
@@ -54,13 +56,14 @@ def collect_examples(
         keypoints: (people, joints, 3), x px, y px, visibility.
         pair: the joints, the first of lower number.
         rng: which cells are taken.
+        near_px: a cell at most so far from a joint is near it; in the pixels of `cells`.
         across_people: also take cells near joints of two people.
 
     Returns:
         (positives, 4) and (negatives, 4) features of `pairwise_models.compare`; none where nobody
         shows both joints.
     """
-    near = [_near_cells(cells, keypoints, joint) for joint in pair]  # (people, cells) each
+    near = [_near_cells(cells, keypoints[:, joint], near_px) for joint in pair]  # (people, cells)
     people = np.flatnonzero(near[0].any(axis=1) & near[1].any(axis=1))
     if not len(people):
         return np.zeros((0, 4)), np.zeros((0, 4))
@@ -120,11 +123,10 @@ def train_models(
     return LogisticModels(np.array(list(trained), np.int64), lower, upper, weights), missing
 
 
-def _near_cells(cells: CellPredictions, keypoints: np.ndarray, joint: int) -> np.ndarray:
-    """(people, cells) bool: cells near a labelled joint of each person."""
-    points = keypoints[:, joint]
+def _near_cells(cells: CellPredictions, points: np.ndarray, near_px: float) -> np.ndarray:
+    """(people, cells) bool: cells near one labelled joint of each person, points (people, 3)."""
     distance = np.linalg.norm(points[:, None, :2] - cells.centres_px, axis=2)
-    return (distance <= NEAR_PX) & (points[:, 2:] > 0)
+    return (distance <= near_px) & (points[:, 2:] > 0)
 
 
 def _draw(

@@ -125,7 +125,8 @@ def read_split(
     if path.suffix == MAT_SUFFIX:
         from .mat_annotations import read_mat_people
 
-        return read_mat_people(path, files.images, skeleton or dataset.skeleton)
+        network, own = skeleton or dataset.skeleton, tuple(dataset.skeletons.values())
+        return read_mat_people(path, files.images, network, own, dataset.derived)
     return read_coco(
         path,
         files.images,
@@ -182,7 +183,7 @@ def read_coco(
         )
     bad.log()
     keypoints, names = derive_keypoints(table.keypoints, names, derived or {})
-    return _reindex(replace(table, keypoints=keypoints, skipped=tuple(bad.lines)), names)
+    return reindex_table(replace(table, keypoints=keypoints, skipped=tuple(bad.lines)), names)
 
 
 def _read_table(
@@ -349,8 +350,8 @@ def _report_infinite(wrong: np.ndarray, ids: np.ndarray, word: str, bad: BadSamp
     bad.add_where(wrong, lambda row: f"annotation {ids[row]} has NaN or infinity in its {word}.")
 
 
-def _reindex(table: AnnotationTable, names: Sequence[str]) -> AnnotationTable:
-    """The joints of the skeleton instead of those of the file."""
+def reindex_table(table: AnnotationTable, names: Sequence[str]) -> AnnotationTable:
+    """A table whose keypoints are still the named ones of the file, with those of its skeleton."""
     skeleton = table.skeleton
     if tuple(names) == skeleton.keypoints:
         return table

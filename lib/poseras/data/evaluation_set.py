@@ -120,10 +120,7 @@ def find_evaluation_files(
         gt_people=gt_people,
     )
     if not files.annotations.is_file():
-        raise FileNotFoundError(
-            f"No annotations at {files.annotations}. Link or copy the {dataset_name} annotations "
-            f"and images into {dataset.folder} as data/README.md shows."
-        )
+        raise FileNotFoundError(_explain_missing(files))
     if not use_gt_box and files.detections is None:
         raise ValueError(
             f"The split {split} of {dataset_name} names no detections. --set test.detections=FILE "
@@ -141,6 +138,15 @@ def find_evaluation_files(
             "data/README.md shows."
         )
     return files
+
+
+def _explain_missing(files: EvaluationFiles) -> str:
+    """How to get annotations that are not there; no release has `.mat` files in that form."""
+    dataset = files.dataset
+    link = f"Link or copy the {dataset.name} annotations and images into {dataset.folder}"
+    if files.annotations.suffix == MAT_SUFFIX:
+        link = "python tool/mpii_crops.py makes MPII's dataset-test.mat; others are made"
+    return f"No annotations at {files.annotations}. {link} as data/README.md shows."
 
 
 def _holds_sequences(folder: Path | None) -> bool:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
@@ -129,20 +130,29 @@ def find_camera(metadata: ReleaseMetadata, subject: int, camera: int) -> Release
     return decode_camera(numbers[first : first + 6], numbers[inner : inner + 9])
 
 
+def import_cdflib() -> Any:
+    """The reader of NASA's CDF files.
+
+    Raises:
+        ValueError: it is not installed; the line says how to get it.
+    """
+    try:
+        import cdflib
+    except ImportError:
+        raise ValueError(
+            "Human3.6M's poses are NASA CDF files and need cdflib, which is not installed: "
+            "pip install -e .[human36m]"
+        ) from None
+    return cdflib
+
+
 def read_poses(path: Path) -> np.ndarray:
     """(frames, 17, 3) float64 world mm of a pose file.
 
     Raises:
-        ImportError: the package cdflib is not installed.
-        ValueError: the file is damaged or holds other poses.
+        ValueError: the file is damaged or holds other poses, or cdflib is not installed.
     """
-    try:
-        import cdflib
-    except ImportError as error:
-        raise ImportError(
-            "Human3.6M's poses are NASA CDF files, which the package cdflib reads: "
-            "pip install cdflib."
-        ) from error
+    cdflib = import_cdflib()
     try:
         poses = np.asarray(cdflib.CDF(path).varget("Pose"), np.float64)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:

@@ -22,7 +22,11 @@ SMALL_AREA = 1024.0
 
 
 def training_pictures(
-    table: AnnotationTable, *, small_area: float = SMALL_AREA, ignore_boxes: bool = False
+    table: AnnotationTable,
+    *,
+    small_area: float = SMALL_AREA,
+    ignore_boxes: bool = False,
+    most_pictures: int = 0,
 ) -> ImageRecords:
     """The pictures to learn from: those with a labelled keypoint of anybody.
 
@@ -31,22 +35,23 @@ def training_pictures(
 
     Args:
         table: with segmentations, if regions are to be ignored.
-        small_area: px^2 of the annotation; at most this is small. 0 where the data set has no
-            areas.
+        small_area: px^2 of the annotation; at most this is small. 0: nobody is, not even people
+            whose area is 0, as that of a single joint in a file without areas.
         ignore_boxes: ignore the boxes of crowds and people without keypoints instead of their
             segmentations; CrowdPose has no others, and its published network learned them as
             background.
+        most_pictures: only the first so many of these pictures; 0 is all.
 
     Raises:
         ValueError: no picture has a labelled keypoint.
     """
     labelled = (table.keypoints[..., 2] > 0).any(axis=1)
-    chosen = np.unique(table.image_index[labelled])
+    chosen = np.unique(table.image_index[labelled])[: most_pictures or None]
     if not len(chosen):
         raise ValueError(
             f"Training needs pictures with labelled keypoints. {table.source} has none."
         )
-    small = table.areas <= small_area
+    small = (table.areas <= small_area) & (small_area > 0)
     persons = ~table.iscrowd & (table.num_keypoints > 0)
     regions: tuple[bytes, ...] = ()
     if ignore_boxes or table.segmentations is not None:

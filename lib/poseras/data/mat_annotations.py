@@ -3,36 +3,50 @@
 Fields count by their place, not by their name: the picture's path, its size [channels, height,
 width], and a cell of rows (joint, x, y) for each person, joints and pixels counted from 0. A file
 without the third field has no people; what follows (a crop, Penn Action's sequence and frame) is
-not needed. Joint ids are those of the network's skeleton, in its order.
+not needed. Joint ids are those of a keypoint set of the file's data set; they are brought to the
+network's skeleton by name.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..geometry import enclose_points
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, derive_keypoints
 from ..structures import ImageTable
-from .annotation import AnnotationTable
+from .annotation import AnnotationTable, reindex_table
+
+logger = logging.getLogger("poseras")
 
 _JOINTS_FIELD = 2
 
 
-def read_mat_people(path: Path, images: Path, skeleton: Skeleton) -> AnnotationTable:
+def read_mat_people(
+    path: Path,
+    images: Path,
+    skeleton: Skeleton,
+    keypoint_sets: Sequence[Skeleton] = (),
+    derived: Mapping[str, Sequence[str]] | None = None,
+) -> AnnotationTable:
     """Everybody in a file, all people of a picture, not only the first.
 
     Args:
         path: of the file.
         images: folder to which relative paths of pictures are relative, and where those are looked
             for that are not where the file says.
-        skeleton: of the network, whose joints the file numbers.
+        skeleton: the joints to return, in this order; a joint that the file lacks is (0, 0, 0).
+        keypoint_sets: of the file's data set, one of which it numbers, see `_choose_numbered`; the
+            skeleton by default.
+        derived: joints of the skeleton that the file lacks -> those whose middle they are.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such file, or numbers joints that the skeleton lacks.
+        ValueError: it is no such file, or numbers joints of no keypoint set.
     """
     entries = _load_entries(path)
     sizes = [np.asarray(entry[1], np.float64).ravel() for entry in entries]
@@ -42,20 +56,20 @@ def read_mat_people(path: Path, images: Path, skeleton: Skeleton) -> AnnotationT
             f"{path} must give the size of each picture as [channels, height, width]. Received "
             f"{sizes[wrong].tolist()} for entry {wrong + 1}."
         )
-    people = [_read_people(entry, row, path) for row, entry in enumerate(entries)]
-    owners = np.repeat(np.arange(len(entries)), [len(members) for members in people])
-    keypoints = np.zeros((len(owners), skeleton.joint_count, 3), np.float32)
-    for place, rows in enumerate(member for members in people for member in members):
-        _check_ids(rows[:, 0], skeleton, path)
-        keypoints[place, rows[:, 0].astype(np.int64), :2] = rows[:, 1:3]
-        keypoints[place, rows[:, 0].astype(np.int64), 2] = 2
+    by_picture = [_read_people(entry, row, path) for row, entry in enumerate(entries)]
+    owners = np.repeat(np.arange(len(entries)), [len(members) for members in by_picture])
+    people = [person for members in by_picture for person in members]
+    numbered = _choose_numbered(people, skeleton, keypoint_sets or (skeleton,), path)
+    keypoints = _gather_keypoints(people, numbered, path)
     boxes = enclose_points(keypoints[..., :2], keypoints[..., 2] > 0)
     table = ImageTable(
         ids=np.arange(len(entries), dtype=np.int64),
         paths=tuple(_find_picture(str(np.ravel(entry[0])[0]), images) for entry in entries),
         sizes_hw=np.array(sizes, np.int32).reshape(-1, 3)[:, 1:],
     )
-    return AnnotationTable(
+    counts = (keypoints[..., 2] > 0).sum(axis=1).astype(np.int32)
+    keypoints, names = derive_keypoints(keypoints, numbered.keypoints, derived or {})
+    people_of_file = AnnotationTable(
         source=path,
         skeleton=skeleton,
         images=table,
@@ -64,10 +78,42 @@ def read_mat_people(path: Path, images: Path, skeleton: Skeleton) -> AnnotationT
         boxes_xywh=boxes,
         areas=boxes[:, 2] * boxes[:, 3],
         keypoints=keypoints,
-        num_keypoints=(keypoints[..., 2] > 0).sum(axis=1).astype(np.int32),
+        num_keypoints=counts,
         iscrowd=np.zeros(len(owners), bool),
         segmentations=(b"[]",) * len(owners),
     )
+    return reindex_table(people_of_file, names)
+
+
+def _choose_numbered(
+    people: Sequence[np.ndarray],
+    skeleton: Skeleton,
+    keypoint_sets: Sequence[Skeleton],
+    path: Path,
+) -> Skeleton:
+    """The keypoint set whose joints a file numbers.
+
+    It is the one with as many joints as the highest id of the whole file tells, the network's own
+    before the others. Where there is none, it is the network's own, if that is one of the sets.
+
+    Raises:
+        ValueError: the network's skeleton is none of the data set's, and no set fits.
+    """
+    own = [known for known in keypoint_sets if known.keypoints == skeleton.keypoints]
+    known = (*own, *keypoint_sets)
+    count = int(max((rows[:, 0].max() for rows in people), default=-1)) + 1
+    fitting = [numbered for numbered in known if numbered.joint_count == count]
+    if not fitting and not own and count:
+        names = " or ".join(numbered.name for numbered in known)
+        raise ValueError(
+            f"{path} must number the joints of {names}, as whose data set it is read. Received "
+            f"{count} joints; data.trainset, or data.testset of a test, names the data set of the "
+            "file."
+        )
+    numbered = (fitting or known)[0]
+    if numbered.keypoints != skeleton.keypoints:
+        logger.info("%s numbers the joints of %s.", path, numbered.name)
+    return numbered
 
 
 def read_head_size(path: Path) -> float | None:
@@ -82,8 +128,8 @@ def _load(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise FileNotFoundError(
-            f"No annotations at {path}. tool/mpii_crops.py makes MPII's; data/README.md shows the "
-            "others."
+            f"No annotations at {path}. python tool/mpii_crops.py makes MPII's dataset.mat, "
+            "dataset-train.mat and dataset-test.mat; data/README.md shows how others are made."
         )
     try:
         return loadmat(path)
@@ -116,6 +162,16 @@ def _read_people(entry: tuple[Any, ...], row: int, path: Path) -> list[np.ndarra
                 f"shape {rows.shape} in entry {row + 1}."
             )
     return [rows for rows in people if rows.size]
+
+
+def _gather_keypoints(people: Sequence[np.ndarray], numbered: Skeleton, path: Path) -> np.ndarray:
+    """(people, joints, 3) float32: x px, y px, and 2 where a joint has a row, else three zeros."""
+    keypoints = np.zeros((len(people), numbered.joint_count, 3), np.float32)
+    for place, rows in enumerate(people):
+        _check_ids(rows[:, 0], numbered, path)
+        keypoints[place, rows[:, 0].astype(np.int64), :2] = rows[:, 1:3]
+        keypoints[place, rows[:, 0].astype(np.int64), 2] = 2
+    return keypoints
 
 
 def _check_ids(ids: np.ndarray, skeleton: Skeleton, path: Path) -> None:

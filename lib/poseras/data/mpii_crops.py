@@ -4,13 +4,17 @@ A head box gives the height of its person: the head is an eighth of it. The pict
 that the person has 400 px, and cut around the joints; who stands beside the person is cut off where
 there is room. Joints keep the release's counting of pixels from 1, which the loader takes for 0.
 
+The joints of MPII's own test pictures are not published, so people to test on are held out of its
+training pictures: those of a list of single people such as `valid.json`, or of every tenth picture.
+
 Source: the MATLAB preparation of pose-tensorflow, Insafutdinov et al., ECCV 2016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +31,10 @@ _HEAD_SHARE = 0.6
 _MARGINS = (130, 65)
 #: px that stay between a person's crop and a neighbour's joint.
 _GAP = 20
+#: Of the pictures with somebody who stands apart, one in so many is held out without a list.
+_HELD_OUT_EVERY = 10
+#: px of the release; lists round the joints that are the same person's.
+_SAME_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def _cut(
     ]
     return Crop(
         row=row,
-        name=f"im{row + 1:05d}_{number}.png",
+        name=_name_crop(row, number),
         resized_hw=resized,
         corners=(int(x1), int(y1), int(x2), int(y2)),
         joints=np.array(joints, np.int32).reshape(-1, 3),
@@ -128,10 +136,76 @@ def _cut(
     )
 
 
+def _name_crop(row: int, number: int) -> str:
+    """The file of a person, numbered from 1, of a picture, numbered from 0."""
+    return f"im{row + 1:05d}_{number}.png"
+
+
 def _round(values: np.ndarray | float) -> np.ndarray:
     """To whole numbers, halves away from zero, as MATLAB rounds."""
     values = np.asarray(values, np.float64)
     return np.sign(values) * np.floor(np.abs(values) + 0.5)
+
+
+def find_listed_people(
+    release: Release, people: Iterable[Mapping[str, Any]]
+) -> list[tuple[int, int]]:
+    """Row of the picture, from 0, and number there, from 1, of the people of a list.
+
+    A person is told by the joints; people whom the release lacks, or whose picture is not of its
+    training split, are left out.
+
+    Args:
+        release: of the pictures.
+        people: as `mpii_lists.read_people` gives them.
+    """
+    rows = {name: row for row, name in enumerate(release.names) if release.is_train[row]}
+    found = []
+    for listed in people:
+        row = rows.get(listed["image"], -1)
+        shown = np.flatnonzero(release.picture_of_person == row).tolist()
+        distances = [_distance_px(release, person, listed) for person in shown]
+        if distances and min(distances) <= _SAME_PX:
+            found.append((row, int(np.argmin(distances)) + 1))
+    return found
+
+
+def _distance_px(release: Release, person: int, listed: Mapping[str, Any]) -> float:
+    """Mean distance of the joints that the release and a list both have of somebody; inf: none."""
+    first, last = np.searchsorted(release.person_of_point, (person, person + 1))
+    points = release.points[first:last]
+    joint = points[:, 0].astype(np.int64)
+    known = np.asarray(listed.get("joints_vis", ()), bool)
+    if not known.any() or not known[joint].any():
+        return np.inf
+    offsets = points[:, 1:3] - np.asarray(listed["joints"], np.float64)[joint]
+    return float(np.linalg.norm(offsets, axis=1)[known[joint]].mean())
+
+
+def choose_single_people(release: Release) -> list[tuple[int, int]]:
+    """Those who stand apart on every tenth training picture that has such, as above.
+
+    Args:
+        release: read with the lists of single people.
+    """
+    rows = [row for row in np.flatnonzero(release.is_train) if release.single_person[row]]
+    chosen = rows[::_HELD_OUT_EVERY]
+    return [(int(row), number) for row in chosen for number in release.single_person[row]]
+
+
+def hold_out(
+    crops: Sequence[Crop], people: Iterable[tuple[int, int]]
+) -> tuple[list[Crop], list[Crop]]:
+    """Crops to train on, of pictures without any of the people, and the crops of these people.
+
+    Args:
+        crops: of a release.
+        people: row of the picture and number there, as above.
+    """
+    held_out = list(people)
+    rows, names = {row for row, _ in held_out}, {_name_crop(*person) for person in held_out}
+    train = [crop for crop in crops if crop.row not in rows]
+    return train, [crop for crop in crops if crop.name in names]
 
 
 def pack_dataset(crops: Sequence[Crop]) -> np.ndarray:

@@ -35,7 +35,7 @@ def load_training_samples(
         root: of the project.
         data: a record with the settings of data: `trainset`, `train_split`, `mixing`,
             `annotations`, `images`, `box_clipping`, `min_seen_joints`, `small_area`,
-            `ignore_boxes` and `on_bad_sample`.
+            `ignore_boxes`, `most_pictures` and `on_bad_sample`.
         skeleton: of the network.
         sample: `person` or `image`, what the system takes.
         seed: of the mixture.
@@ -63,6 +63,7 @@ def load_training_samples(
             images=data.images,
             small_area=data.small_area,
             ignore_boxes=data.ignore_boxes,
+            most_pictures=data.most_pictures,
             on_bad_sample=data.on_bad_sample,
         ), None
     parts = load_training_parts(
@@ -76,6 +77,7 @@ def load_training_samples(
         on_bad_sample=data.on_bad_sample,
         root_box_mm=root_box_mm,
         min_seen_joints=data.min_seen_joints,
+        most_pictures=data.most_pictures,
     )
     return join_records(parts), mix(parts, seed, data.mixing)
 
@@ -90,6 +92,7 @@ def load_training_pictures(
     images: str = "",
     small_area: float = SMALL_AREA,
     ignore_boxes: bool = False,
+    most_pictures: int = 0,
     on_bad_sample: OnBadSample = "stop",
 ) -> ImageRecords:
     """The pictures of the training splits of some data sets, one data set after the other.
@@ -101,8 +104,9 @@ def load_training_pictures(
         split: of the first data set; the others give their `train`.
         annotations: a file instead of that split's own; relative paths start at the root.
         images: a folder instead of that split's own.
-        small_area: as `image_records.training_pictures`, as is the next.
+        small_area: as `image_records.training_pictures`, as are the next two.
         ignore_boxes: see there.
+        most_pictures: see there; of each data set.
         on_bad_sample: `stop` at a bad entry of an annotation file, or `skip` it and list it.
 
     Raises:
@@ -124,7 +128,14 @@ def load_training_pictures(
         require_pictures(table)
         # CrowdPose's people have no area, so that nobody is small.
         least = 0.0 if dataset.evaluation == "crowdpose" else small_area
-        parts.append(training_pictures(table, small_area=least, ignore_boxes=ignore_boxes))
+        parts.append(
+            training_pictures(
+                table,
+                small_area=least,
+                ignore_boxes=ignore_boxes,
+                most_pictures=most_pictures,
+            )
+        )
         log.info("%s: %d pictures to train on.", name, len(parts[-1]))
     if len(parts) == 1:
         return parts[0]

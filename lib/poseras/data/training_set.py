@@ -13,6 +13,7 @@ from ..structures import PersonRecords
 from .annotation import read_split
 from .coco_format import OnBadSample
 from .dataset import Dataset, load_dataset, replace_files
+from .first_pictures import on_first_pictures
 from .persons import BoxClipping, join_records, training_persons
 from .space import attach_space
 
@@ -50,6 +51,7 @@ def load_training_parts(
     on_bad_sample: OnBadSample = "stop",
     root_box_mm: tuple[float, float] | None = None,
     min_seen_joints: int = 0,
+    most_pictures: int = 0,
 ) -> list[PersonRecords]:
     """The people of the training splits of some datasets, in this order.
 
@@ -65,6 +67,8 @@ def load_training_parts(
         root_box_mm: height and width of the box around the root that a network in 3D looks at;
             joints in space and cameras are then read, too. None reads neither.
         min_seen_joints: people with fewer joints in sight (visibility 2) are left out.
+        most_pictures: of each data set, only people on the first so many pictures that have any;
+            0 is all.
 
     Raises:
         FileNotFoundError: an annotation file is missing.
@@ -86,6 +90,8 @@ def load_training_parts(
         )
         seen = (people.keypoints[:, :, 2] == 2).sum(axis=1)
         people = people.take(np.flatnonzero(seen >= min_seen_joints))
+        first = on_first_pictures(people.image_index, most_pictures)
+        people = people.take(np.flatnonzero(first))
         parts.append(people)
         log.info("%s: %d people to train on.", name, len(people))
     if not any(map(len, parts)):

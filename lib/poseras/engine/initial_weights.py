@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -43,6 +43,8 @@ class Conversion(Protocol):
 
 
 Convert = Callable[[Mapping[str, Shape], Mapping[str, np.ndarray]], Conversion]
+#: From (variable path to array) and the metadata of a snapshot to the same in the model's names.
+Adopt = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class _Matched:
     mismatched: Mapping[str, tuple[Shape, Shape]]
 
 
-def load_initial_weights(model: keras.Model, path: str | Path, convert: Convert) -> list[str]:
+def load_initial_weights(
+    model: keras.Model, path: str | Path, convert: Convert, adopt: Adopt | None = None
+) -> list[str]:
     """Give a model the weights of a file, as far as names and shapes agree.
 
     Args:
@@ -64,6 +68,7 @@ def load_initial_weights(model: keras.Model, path: str | Path, convert: Convert)
             checkpoint of TensorFlow 1, PyTorch or Keras.
         convert: from (variable path to shape) and (checkpoint entry to array) to a `Conversion`;
             asked for foreign checkpoints only.
+        adopt: renames what a snapshot of another system holds; asked for every snapshot of ours.
 
     Returns:
         The report, one line for each kind of thing.
@@ -84,7 +89,7 @@ def load_initial_weights(model: keras.Model, path: str | Path, convert: Convert)
         )
     conversion: Conversion
     if path.suffix == SUFFIX:
-        conversion = _match_snapshot(shapes, path)
+        conversion = _match_snapshot(shapes, path, adopt)
     else:
         conversion = convert(shapes, read_checkpoint(path))
     if not conversion.arrays:
@@ -99,10 +104,12 @@ def load_initial_weights(model: keras.Model, path: str | Path, convert: Convert)
     return _report(path, conversion, len(shapes))
 
 
-def _match_snapshot(shapes: Mapping[str, Shape], path: Path) -> _Matched:
+def _match_snapshot(shapes: Mapping[str, Shape], path: Path, adopt: Adopt | None) -> _Matched:
     """Pair the weights of a snapshot with those of a model by path and shape."""
     snapshot = read_snapshot(path)
-    stored = snapshot.part("weights") | snapshot.part("ema")
+    stored: Mapping[str, np.ndarray] = snapshot.part("weights") | snapshot.part("ema")
+    if adopt is not None:
+        stored = adopt(stored, snapshot.metadata)
     both = [name for name in shapes if name in stored]
     return _Matched(
         arrays={name: stored[name] for name in both if stored[name].shape == shapes[name]},

@@ -7,6 +7,7 @@ CASE_FILES = {
     "target_case": "targets_*.npz",
     "network_case": "network_*x*.npz",
     "update_case": "train_steps_*.npz",
+    "people_case": "end_to_end*.npz",
 }
 
 

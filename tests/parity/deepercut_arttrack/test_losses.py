@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from poseras.checkpoints.names import assign_checkpoint
+from poseras.engine.optimizer import make_optimizer
 from poseras.systems.deepercut_arttrack.losses import compute_loss
 from poseras.systems.deepercut_arttrack.model import build_model
 from poseras.systems.deepercut_arttrack.options import Options
@@ -27,14 +28,12 @@ def as_vectors(channels):
 def make_targets(case, *, weighted, empty):
     parts = case["in_part_score_targets"]
     weights = case["in_part_score_weights"] if weighted else np.ones_like(parts)
-    return {
-        "parts": parts,
-        "part_weights": weights,
-        "refinement": as_vectors(case["in_locref_targets"]),
-        "refinement_known": as_vectors(case["in_locref_mask"]) * (not empty) > 0,
-        "pairwise": as_vectors(case["in_pairwise_targets"]),
-        "pairwise_known": as_vectors(case["in_pairwise_mask"]) * (not empty) > 0,
-    }
+    targets = {"parts": parts, "part_weights": weights}
+    for name, theirs in (("refinement", "locref"), ("pairwise", "pairwise")):
+        if f"in_{theirs}_targets" in case:
+            known = as_vectors(case[f"in_{theirs}_mask"]) * (not empty) > 0
+            targets |= {name: as_vectors(case[f"in_{theirs}_targets"]), f"{name}_known": known}
+    return targets
 
 
 def make_outputs(case, config):
@@ -95,47 +94,51 @@ def fill_weights(golden, model):
     return stand_ins
 
 
-def make_update(notes, variables):
-    """One update of the case's optimiser: (gradients, rate) -> None."""
-    if notes["config"]["optimizer"] == "adam":
-        adam = tf.keras.optimizers.Adam(notes["config"]["adam_lr"], epsilon=1e-8)
-        return lambda gradients, rate: adam.apply(gradients, variables)
-    velocity = [tf.Variable(tf.zeros_like(v)) for v in variables]
+#: The original's optimiser -> ours. Its name `sgd` stands for momentum 0.9 in TensorFlow 1's form.
+OPTIMIZERS = {"sgd": "momentum", "adam": "adam"}
 
-    def update(gradients, rate):
-        # TensorFlow 1's momentum: the rate multiplies the sum, not what goes into it.
-        for variable, speed, gradient in zip(variables, velocity, gradients, strict=True):
-            speed.assign(0.9 * speed + gradient)
-            variable.assign_sub(rate * speed)
 
-    return update
+def list_rates(notes):
+    """The learning rate of each update; Adam's stays as it is."""
+    config, rates = notes["config"], notes["learning_rates"]
+    return [config["adam_lr"]] * len(rates) if config["optimizer"] == "adam" else rates
+
+
+def make_options(config):
+    supervised = config["intermediate_supervision"]
+    return Options(
+        depth=int(config["net_type"].removeprefix("resnet_")),
+        location_refinement=config["location_refinement"],
+        pairwise=config["pairwise_predict"],
+        intermediate_supervision=supervised,
+        intermediate_unit=config["intermediate_supervision_layer"] if supervised else 0,
+        huber=config["locref_huber_loss"],
+        refinement_weight=config["locref_loss_weight"],
+        pairwise_weight=config["pairwise_loss_weight"],
+    )
 
 
 def test_four_updates_of_the_network_equal_the_original(golden, update_case):
     case, notes = (golden.load(f"{FOLDER}{update_case}.{kind}") for kind in ("npz", "json"))
-    config = notes["config"]
-    options = Options(
-        depth=int(config["net_type"].removeprefix("resnet_")),
-        pairwise=config["pairwise_predict"],
-        intermediate_unit=config["intermediate_supervision_layer"],
-        refinement_weight=config["locref_loss_weight"],
-        pairwise_weight=config["pairwise_loss_weight"],
-    )
+    config, rates = notes["config"], list_rates(notes)
+    options = make_options(config)
     model = build_model(options, config["num_joints"])
     report = assign_checkpoint(model, fill_weights(golden, model), "tensorflow")
     assert (report.unused, report.missing, report.mismatched) == ((), (), {})
     targets = make_targets(case, weighted=config["weigh_part_predictions"], empty=False)
     before = {name_variable(v.path): v.numpy() for v in model.variables}
-    update = make_update(notes, [v.value for v in model.trainable_variables])
+    optimizer = make_optimizer(OPTIMIZERS[config["optimizer"]])
     for step, wanted in enumerate(notes["losses"]):
         with tf.GradientTape() as tape:
             losses = compute_loss(targets, model(case["in_inputs"], training=True), options)
-        for name, theirs in PARTS.items():
+        assert set(losses) == {name for name, theirs in PARTS.items() if theirs in wanted}
+        for name, value in losses.items():
             # Float32 sums in another order, through up to four updates.
-            assert float(losses[name]) == pytest.approx(wanted[theirs], rel=1e-4), name
+            assert float(value) == pytest.approx(wanted[PARTS[name]], rel=1e-4), name
         if step < len(notes["losses"]) - 1:
             gradients = tape.gradient(losses["total"], model.trainable_variables)
-            update(gradients, notes["learning_rates"][step])
+            optimizer.learning_rate = rates[step]
+            optimizer.apply(gradients, model.trainable_variables)
     after = {name_variable(v.path): v.numpy() for v in model.variables}
     for name, delta in notes["delta"].items():
         # Some changes are a few units of the last place of the weights.

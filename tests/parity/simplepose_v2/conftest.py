@@ -20,12 +20,17 @@ CROWDPOSE_SIGMAS += (0.089, 0.089, 0.079, 0.079)
 
 
 def pytest_generate_tests(metafunc):
-    """A test with a `case_file` argument and a pattern runs once for each file that fits it."""
+    """A test with a `case_file` argument and a pattern runs once for each file that fits it.
+
+    Where it names `quick_files`, all others are slow.
+    """
     pattern = getattr(metafunc.function, "case_files", None)
     if pattern is None:
         return
     roots = metafunc.config.golden.roots
-    found = sorted({path.name for root in roots for path in root.glob(f"simplepose_v2/{pattern}")})
+    names = sorted({path.name for root in roots for path in root.glob(f"simplepose_v2/{pattern}")})
+    quick = getattr(metafunc.function, "quick_files", names)
+    found = [pytest.param(n, marks=[] if n in quick else pytest.mark.slow) for n in names]
     if not found:
         reason = f"no golden file simplepose_v2/{pattern} in {' or '.join(map(str, roots))}"
         found = [pytest.param("", marks=pytest.mark.skip(reason=reason))]

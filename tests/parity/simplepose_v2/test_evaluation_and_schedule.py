@@ -9,7 +9,8 @@ from poseras.engine.schedule import Schedule
 from poseras.metrics.coco import score
 from poseras.metrics.crowdpose import evaluate_crowdpose
 
-STEPS = 10
+#: Epochs over which the learning rate rises.
+WARMUP = 15
 #: The two schedules of the original as (from epoch, share); a power of 0.2 from epoch 110 on.
 SHARES = {
     "main": [(65, 0.2), (70, 0.04), (75, 0.008), (78, 1.0), (92, 0.1), (105, 0.01)]
@@ -23,17 +24,32 @@ def test_learning_rates_are_the_originals(golden, tag):
     case = golden.load("simplepose_v2/lr_schedule.json")
     branch, _, warm = tag.rpartition("_")
     epochs, shares = zip(*SHARES[branch], strict=True)
+    rate, steps = read_recipe(case)
     schedule = Schedule(
-        steps_per_epoch=STEPS,
+        steps_per_epoch=steps,
         end_epoch=max(case["epochs"]) + 1,
-        learning_rate=1.25e-4 * 4,
+        learning_rate=rate,
         decay_epochs=epochs,
         decay_factors=shares,
-        warmup_steps=15 * STEPS if warm == "warm" else 0,
+        warmup_steps=WARMUP * steps if warm == "warm" else 0,
     )
     for epoch, (first, last) in zip(case["epochs"], case[tag], strict=True):
-        assert schedule.rate_at(STEPS * epoch) == pytest.approx(first, rel=1e-9)
-        assert schedule.rate_at(STEPS * epoch + STEPS - 1) == pytest.approx(last, rel=1e-9)
+        assert schedule.rate_at(steps * epoch) == pytest.approx(first, rel=1e-9)
+        assert schedule.rate_at(steps * epoch + steps - 1) == pytest.approx(last, rel=1e-9)
+
+
+def read_recipe(case):
+    """The rate of all processes before it decays, and the steps of an epoch, of a case.
+
+    It tells them by its rates alone: the highest one without warm-up, and, in warm-up, by how much
+    more than a whole number of epochs the first step of an epoch has.
+    """
+    rate = max(max(rows) for tag in case if tag.endswith("_nowarm") for rows in case[tag])
+    epoch = min(case["epochs"])
+    assert epoch < WARMUP, "no epoch of the case lies in the warm-up"
+    warm = next(case[tag] for tag in case if tag.endswith("_warm"))
+    first = warm[case["epochs"].index(epoch)][0]
+    return rate, round(1 / (WARMUP * first / rate - epoch))
 
 
 def find_parts(case):

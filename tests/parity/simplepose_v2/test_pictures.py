@@ -7,24 +7,30 @@ import pytest
 
 from poseras.data.annotation import read_coco
 from poseras.data.colours import tint, turn_grey
-from poseras.data.ignored_regions import rasterise_regions
+from poseras.data.ignored_regions import rasterise, rasterise_regions
 from poseras.data.image_augment import (
     PictureChange,
     change_matrix,
     find_middle,
     keypoints_in_picture_view,
 )
-from poseras.data.image_records import all_pictures, training_pictures
+from poseras.data.image_records import SMALL_AREA, all_pictures, training_pictures
 from poseras.data.image_samples import warp_picture
 from poseras.data.image_view import place_picture, view_picture
+from poseras.engine.image_tester import bring_home
+from poseras.engine.results import coco_results
 from poseras.geometry import invert_affine, transform_points
 from poseras.layers import Normalise
-from poseras.structures import View
+from poseras.structures import People, View
 from poseras.systems.simplepose_v2.options import Options, default_view
 
 OPTIONS = Options()
 BORDER = default_view(OPTIONS).border_rgb
 NORMALISE = Normalise(OPTIONS.channel_order, OPTIONS.pixel_mean, OPTIONS.pixel_std)
+#: They round positions to 0.01 px and keep them in float32.
+ROUNDED = 6e-3
+#: Id of the picture that makes a training set of any case, and of the person on it.
+OTHER = 10**6
 
 
 def read_cases(case):
@@ -38,10 +44,29 @@ def write_annotations(path, images, annotations, skeleton):
     return read_coco(path, path.parent, skeleton, segmentations=True)
 
 
-@pytest.mark.golden("simplepose_v2/preprocess_eval.npz", keys=r"image_(?P<tag>\d+)")
-def test_pictures_are_resized_and_padded_as_by_the_original(golden, tag):
-    data = golden.load("simplepose_v2/preprocess_eval.npz")
-    case = read_cases(data)[int(tag)]
+def write_beside_another(path, image, annotations, skeleton):
+    """The annotations of a case, and one more picture, whose person is to be learned in any case.
+
+    As some files do, those of a case may lack what is not asked for.
+    """
+    keypoints = [1, 1, 2] + [0] * 3 * (skeleton.joint_count - 1)
+    person = {"id": OTHER, "image_id": OTHER, "iscrowd": 0, "num_keypoints": 1, "area": 1e6}
+    person |= {"bbox": [0, 0, 9, 9], "keypoints": keypoints}
+    rows = [{"keypoints": [0] * len(keypoints), **row} for row in annotations]
+    rows = [{"segmentation": [], **row, "category_id": 1} for row in [*rows, person]]
+    other = {**image, "id": OTHER, "file_name": "other.jpg"}
+    return write_annotations(path, [image, other], rows, skeleton)
+
+
+def joints_of(annotations):
+    """How many joints the people of a case have; COCO's where it has no people."""
+    return max(
+        (len(row["keypoints"]) // 3 for row in annotations if "keypoints" in row), default=17
+    )
+
+
+def place_case(case, image):
+    """The view of a case, and where it shows the picture."""
     long_edge = case["mode"] == "long"
     view = View(
         rule="long_edge" if long_edge else "fixed_height",
@@ -50,8 +75,15 @@ def test_pictures_are_resized_and_padded_as_by_the_original(golden, tag):
         interpolation="cubic",
         border_rgb=BORDER,
     )
+    return view, place_picture(image.shape[:2], view)
+
+
+@pytest.mark.golden("simplepose_v2/preprocess_eval.npz", keys=r"image_(?P<tag>\d+)")
+def test_pictures_are_resized_and_padded_as_by_the_original(golden, tag):
+    data = golden.load("simplepose_v2/preprocess_eval.npz")
+    case = read_cases(data)[int(tag)]
     image, expected = data[f"image_{tag}"], data[f"image_out_{tag}"]
-    placement = place_picture(image.shape[:2], view)
+    view, placement = place_case(case, image)
     shown = view_picture(image, placement, view)
     assert shown.shape == expected.shape
     # OpenCV's versions round a bicubic sample differently.
@@ -66,26 +98,61 @@ def test_pictures_are_resized_and_padded_as_by_the_original(golden, tag):
     np.testing.assert_allclose(before[..., 3] * factor, after[..., 3], rtol=1e-5, atol=1e-3)
     poses, home = data[f"poses_{tag}"], data[f"poses_inverse_{tag}"]
     brought = transform_points(poses[..., :2], invert_affine(placement.matrix))
-    np.testing.assert_allclose(brought, home[..., :2], rtol=0, atol=6e-3)  # they round to 0.01 px
+    np.testing.assert_allclose(brought, home[..., :2], rtol=0, atol=ROUNDED)
+
+
+@pytest.mark.golden("simplepose_v2/preprocess_eval.npz", keys=r"image_(?P<tag>\d+)")
+def test_the_original_tells_the_same_placement(golden, tag):
+    data = golden.load("simplepose_v2/preprocess_eval.npz")
+    case, image = read_cases(data)[int(tag)], data[f"image_{tag}"]
+    _, placement = place_case(case, image)
+    meta = case["meta"]
+    (across, down), (left, top) = meta["scale"], meta["offset"]
+    expected = [[across, 0, -left], [0, down, -top]]
+    np.testing.assert_allclose(placement.matrix, expected, rtol=0, atol=1e-6)  # float32
+    assert list(image.shape[1::-1]) == meta["original_width_height"]
+    assert list(data[f"image_out_{tag}"].shape[1::-1]) == meta["width_height"]
+
+
+@pytest.mark.golden("simplepose_v2/preprocess_eval.npz", keys=r"poses_(?P<tag>\d+)")
+def test_people_are_written_as_by_the_original(golden, tag):
+    data = golden.load("simplepose_v2/preprocess_eval.npz")
+    case, poses = read_cases(data)[int(tag)], data[f"poses_{tag}"]
+    _, placement = place_case(case, data[f"image_{tag}"])
+    scores = poses[..., 2].astype(np.float64)
+    people = People(poses[..., :2].astype(np.float64), scores, scores.mean(axis=1))
+    rows = coco_results({7: bring_home(people, placement.matrix)})
+    expected = case["result_rows"]
+    assert len(rows) == len(expected) == len(poses)
+    for row, other, found in zip(rows, expected, scores > 0, strict=True):
+        ours, theirs = (np.reshape(r["keypoints"], (-1, 3)) for r in (row, other))
+        np.testing.assert_allclose(ours[found, :2], theirs[found, :2], rtol=0, atol=ROUNDED)
+        # Ours are 0 where nothing was found. Theirs are moved there, too, and take any joint to the
+        # left of the picture and above it for one that was not found.
+        assert not ours[~found].any() and (ours[found, 2] == 1).all()
+        inside = found & (theirs[:, :2] > 0).any(axis=1)
+        assert (theirs[inside, 2] == 1).all()
+        assert row["score"] == pytest.approx(other["score"], abs=6e-5)  # ours have four decimals
 
 
 @pytest.mark.golden("simplepose_v2/preprocess_eval.npz", keys=r"normalized_anns_(?P<tag>\d+)")
 def test_people_are_chosen_as_by_the_original(golden, original, tag, tmp_path):
     data = golden.load("simplepose_v2/preprocess_eval.npz")
     case, expected = read_cases(data)[int(tag)], data[f"normalized_anns_{tag}"]
-    skeleton = original.make_skeleton(expected.shape[1], original.coco_limbs)
+    skeleton = original.make_skeleton(expected.shape[1], ())
     height, width = data[f"image_{tag}"].shape[:2]
-    images = [{"id": 1, "file_name": "x.jpg", "height": height, "width": width}]
+    image = {"id": 1, "file_name": "x.jpg", "height": height, "width": width}
     rows = [
-        {**row, "id": number + 1, "image_id": 1, "segmentation": []}
-        for number, row in enumerate(case["annotations"])
+        {**row, "id": number + 1, "image_id": 1} for number, row in enumerate(case["annotations"])
     ]
-    if not rows:
-        assert not len(expected)
+    table = write_beside_another(tmp_path / "x.json", image, rows, skeleton)
+    # CrowdPose's people have no areas, so that nobody is small.
+    known = not rows or any("area" in row for row in rows)
+    records = training_pictures(table, small_area=SMALL_AREA if known else 0.0)
+    people = records.people.take(np.flatnonzero(records.people.annotation_ids != OTHER))
+    if 1 not in records.image_ids:  # nobody on it has a labelled joint
+        assert not expected[..., 2].any()
         return
-    people = training_pictures(
-        write_annotations(tmp_path / "x.json", images, rows, skeleton)
-    ).people
     np.testing.assert_allclose(people.keypoints, expected[..., :3], rtol=0, atol=1e-4)
     scales = np.sqrt(people.boxes_xywh[:, 2] * people.boxes_xywh[:, 3])
     ours = scales[:, None] * np.float32(skeleton.oks_sigmas)
@@ -142,27 +209,17 @@ def test_colours_change_as_by_the_original(golden, tag):
 def test_what_the_loss_ignores_is_what_the_original_ignores(golden, original, tag, tmp_path):
     data = golden.load("simplepose_v2/mask_miss.npz")
     case, expected = read_cases(data)[int(tag)], data[f"mask_miss_{tag}"]
-    skeleton = original.make_skeleton(17, original.coco_limbs)
-    # One more picture, whose person makes a training set of any case.
-    person = {
-        "id": 10**6,
-        "image_id": 10**6,
-        "iscrowd": 0,
-        "num_keypoints": 1,
-        "area": 1e4,
-        "bbox": [0, 0, 9, 9],
-        "segmentation": [],
-        "keypoints": [1, 1, 2] + [0] * 48,
-        "category_id": 1,
-    }
-    rows = [{"keypoints": [0] * 51, **row, "category_id": 1} for row in case["annotations"]]
+    joints = joints_of(case["annotations"])
+    skeleton, image = original.make_skeleton(joints, ()), case["image"]
+    rows = [dict(row) for row in case["annotations"]]
     for row in rows[:1]:  # the picture must count
-        row["keypoints"] = [1, 1, 2] + [0] * 48
-    image = {**case["image"], "id": case["image"]["id"]}
-    other = {**case["image"], "id": 10**6, "file_name": "y.jpg"}
-    table = write_annotations(tmp_path / "x.json", [image, other], [*rows, person], skeleton)
+        row["keypoints"] = [1, 1, 2] + [0] * 3 * (joints - 1)
+    table = write_beside_another(tmp_path / "x.json", image, rows, skeleton)
     records = training_pictures(table)
     size_hw = expected.shape
+    drawn = [rasterise(row["segmentation"], size_hw) for row in rows]
+    anybody = np.any([np.zeros(size_hw, bool), *drawn], axis=0)
+    np.testing.assert_array_equal(anybody, data[f"mask_all_{tag}"] > 0)
     if not rows:
         assert image["id"] not in records.image_ids and expected.all()
         assert len(all_pictures(table)) == 2

@@ -56,6 +56,14 @@ def test_pairs_across_people_disagree_by_the_distance_of_the_people():
     assert len(across) and np.allclose(across[:, 0], np.hypot(100, 30))
 
 
+# From 30, 30 the middles of the cells are 2.8, 6.3, 6.3 and 8.5 px away, from 70, 40 they are
+# 4.5, 4.5, 7.2 and 7.2.
+@pytest.mark.parametrize(("near_px", "pairs"), [(4.0, 0), (5.0, 1 * 2), (7.0, 3 * 2)])
+def test_cells_are_near_within_the_radius_alone(near_px, pairs):
+    positives, _ = collect(PEOPLE[:1], near_px=near_px)
+    assert len(positives) == pairs
+
+
 def test_equal_seeds_draw_equal_examples():
     cells = make_cells(noise=3.0)
     first, again, other = (collect(seed=seed, cells=cells)[0] for seed in (0, 0, 1))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import cv2
 import numpy as np
@@ -194,6 +195,12 @@ def archive(tmp_path):
     numbers[264 + 18 : 264 + 27] = [1000, 1001, 32, 24, -0.2, 0.1, 0.01, 1e-3, 2e-3]
     write_metadata(root / "metadata.xml", numbers)
     return root, values
+
+
+def test_a_missing_reader_of_poses_is_said_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "cdflib", None)  # as Python marks what cannot be imported
+    with pytest.raises(ValueError, match=r"need cdflib, which is not installed: pip install"):
+        release.read_poses(tmp_path / "Walk 2 1.cdf")
 
 
 def test_a_release_becomes_folders_of_frames(archive, tmp_path, caplog):

@@ -90,6 +90,14 @@ def test_pictures_with_a_labelled_person_are_learned_from(table):
     assert (table.keypoints[2, :, 2] == 2).all(), "the table was changed"
 
 
+def test_where_nobody_is_small_people_without_an_area_keep_their_labels(table):
+    without_area = replace(table, areas=np.zeros(len(table)))
+    kept = training_pictures(without_area, small_area=0)
+    assert (kept.people.keypoints[..., 2] == 2).all() and not any(kept.ignored_regions[::2])
+    hidden = training_pictures(without_area, small_area=1)
+    assert not hidden.people.keypoints[..., 2].any()
+
+
 def test_crowds_are_ignored_where_nobody_stood_before(table):
     records = training_pictures(table)
     assert records.ignored_regions[0] == b"" and records.ignored_regions[2] == b""

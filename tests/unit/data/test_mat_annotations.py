@@ -6,7 +6,7 @@ from scipy.io import savemat
 
 import mpii_crops
 from poseras.data.annotation import read_split
-from poseras.data.dataset import Dataset, Split, replace_files
+from poseras.data.dataset import Dataset, Split, choose_skeleton, load_dataset, replace_files
 from poseras.data.images import read_image
 from poseras.data.mat_annotations import read_head_size, read_mat_people
 from poseras.data.mpii_crops import Crop
@@ -96,6 +96,64 @@ def test_a_split_whose_file_is_replaced_reads_it(tmp_path):
     assert table.images.paths == (str(tmp_path / "a.png"),)
     moved = replace_files(dataset, "train", None, tmp_path / "b").split("train")
     assert (moved.annotations, moved.images) == (tmp_path / "usual.json", tmp_path / "b")
+
+
+def read_numbered(folder, root, dataset, count, network=None):
+    """One person whose joint j is at (10 + j, 5), read by a network for a data set's split."""
+    people = [[[joint, 10 + joint, 5] for joint in range(count)]]
+    path = write(folder / "numbered.mat", [("a.png", [3, 50, 60], people)])
+    files = replace_files(load_dataset(root, dataset), "train", path)
+    skeleton = network and choose_skeleton(root, [network.partition("/")[0]], network)
+    return read_split(files, "train", skeleton=skeleton)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "numbered", "network"),
+    [
+        ("PennAction", "PennAction/penn_13", "PennAction"),
+        ("PennAction", "PennAction/penn_13", "MPII/mpii_14"),
+        ("PennAction", "PennAction/penn_13", "COCO"),
+        ("MPII", "MPII/mpii_14", "MPII/mpii_14"),
+        ("MPII", "MPII/mpii_14", "MPII/mpii_16"),
+        ("MPII", "MPII/mpii_14", "COCO"),
+        ("MPII", "MPII/mpii_14", None),
+        ("MPII", "MPII/mpii_16", "MPII/mpii_14"),
+    ],
+)
+def test_joints_are_those_that_the_data_set_numbers_whatever_the_network(
+    tmp_path, project_root, dataset, numbered, network
+):
+    names = choose_skeleton(project_root, [dataset], numbered).keypoints
+    table = read_numbered(tmp_path, project_root, dataset, len(names), network)
+    wanted = choose_skeleton(project_root, [dataset], network or dataset)
+    assert table.skeleton == wanted and table.keypoints.shape == (1, wanted.joint_count, 3)
+    for name, (x, y, visibility) in zip(wanted.keypoints, table.keypoints[0], strict=True):
+        known = [10 + names.index(name), 5, 2] if name in names else [0, 0, 0]
+        assert [x, y, visibility] == known, name
+    assert table.num_keypoints.tolist() == [len(names)]
+    assert table.boxes_xywh.tolist() == [[10, 5, len(names) - 1, 0]]
+
+
+def test_a_file_without_the_last_joints_numbers_those_of_the_network(tmp_path, project_root):
+    table = read_numbered(tmp_path, project_root, "MPII", 12, "MPII/mpii_14")
+    assert table.keypoints[0, :, 0].tolist() == [*range(10, 22), 0, 0]
+
+
+def test_a_file_of_another_data_set_is_refused(tmp_path, project_root):
+    with pytest.raises(ValueError, match="joints of COCO/coco_17, as whose.*Received 13 joints"):
+        read_numbered(tmp_path, project_root, "COCO", 13, "PennAction")
+    with pytest.raises(ValueError, match="MPII/mpii_16 or MPII/mpii_14.*data.testset of a test"):
+        read_numbered(tmp_path, project_root, "MPII", 13, "PennAction")
+
+
+def test_joints_that_a_file_lacks_are_derived_as_the_data_set_says(tmp_path):
+    path = write(tmp_path / "d.mat", [("a.png", [3, 5, 6], [[[0, 8, 4], [1, 2, 0], [2, 1, 1]]])])
+    files = {"train": Split(path, tmp_path)}
+    derived = {"pelvis": ("left_hip", "right_hip")}
+    dataset = Dataset("Made", tmp_path, {"up": SKELETON}, {}, files, "pck", derived)
+    network = Skeleton("other", ("pelvis", "nose", "thorax"))
+    table = read_split(dataset, "train", skeleton=network)
+    assert table.keypoints.tolist() == [[[5, 2, 2], [1, 1, 2], [0, 0, 0]]]
 
 
 def test_crops_are_cut_at_their_persons_scale_and_listed(tmp_path):

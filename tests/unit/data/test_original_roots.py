@@ -85,3 +85,9 @@ def test_a_test_reads_the_files_that_it_is_told(tmp_path, project_root):
     matlab.write_bytes(b"")
     found = find_evaluation_files(project_root, "MPII", "val", str(matlab), use_gt_box=True)
     assert found.dataset.evaluation == "pck" and found.images == matlab.parent
+
+
+def test_of_a_missing_matlab_file_the_tool_is_named_that_makes_it(project_root):
+    message = r"No annotations at .*gone-test\.mat\. python tool/mpii_crops\.py makes MPII's"
+    with pytest.raises(FileNotFoundError, match=message):
+        find_evaluation_files(project_root, "MPII", "val", "data/gone-test.mat", use_gt_box=True)

@@ -64,6 +64,7 @@ def group(candidates: Arrays, models: LogisticModels, options: Options) -> Peopl
         probability_cost(probabilities),
         solver=options.solver,
         max_work=options.max_work or None,
+        time_limit_s=options.time_limit_s,
     )
     kept = np.ones(len(detections), bool) if options.keep_suppressed else solution.active
     return gather_people(detections, kept, solution.cluster, joints, options.min_joints)

@@ -32,6 +32,8 @@ def merge_flip(
 ) -> dict[str, Any]:
     """Outputs averaged with those of the mirrored pictures, whose width is a multiple of 16.
 
+    Elsewhere the cells of the mirrored picture do not stand on those of the picture.
+
     Args:
         outputs: of the pictures.
         flipped: of the mirrored pictures, as the network gave them.

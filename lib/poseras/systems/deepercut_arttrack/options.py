@@ -23,8 +23,9 @@ FREE_OPTIONS = frozenset(
         *("input_shape", "part_radius", "stale_pairwise", "part_weights", "use_ignore_mask"),
         *("huber", "refinement_weight", "pairwise_weight"),
         *("candidates", "nms_radius", "det_min_score", "sparse_graph", "same_joint_px"),
-        *("solver", "max_work", "min_joints", "keep_suppressed"),
+        *("solver", "max_work", "time_limit_s", "min_joints", "keep_suppressed"),
         *("pairwise_statistics", "pairwise_models", "statistics_scale"),
+        *("joint_count", "joint_groups"),
     )
 )
 
@@ -39,6 +40,12 @@ COCO_GRAPH = (
     *((5, 6), (6, 8), (5, 7), (4, 8), (3, 7), (8, 10), (7, 9), (6, 10), (5, 9)),
     *((6, 12), (6, 11), (5, 12), (5, 11), (11, 12)),
     *((12, 14), (11, 13), (12, 13), (11, 14), (13, 14), (14, 16), (13, 15), (12, 16), (11, 15)),
+)
+#: Those joints: the first ones of a skeleton whose pairs these are.
+COCO_JOINTS = (
+    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
+    *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
+    *("left_knee", "right_knee", "left_ankle", "right_ankle"),
 )
 _DEPTHS = (18, 34, 50, 101, 152)
 
@@ -85,9 +92,13 @@ class Options:
         statistics_scale: what the statistics are multiplied by, where pictures are not at scale 1.
         solver: of the multicut, see `ops.multicut`.
         max_work: where the local solver stops; 0 never.
+        time_limit_s: where the exact solver stops, for each picture.
         min_joints: people with fewer joints found are left out.
         keep_suppressed: kept from the published code: suppressed candidates are people of their
             own.
+        joint_count: that the skeleton must have, `num_joints` of a pose_cfg.yaml; 0 takes any.
+        joint_groups: single joints and mirrored pairs that it must have, each joint by its number
+            from 0, `all_joints` of a pose_cfg.yaml; empty takes any.
 
     Raises:
         ValueError: a value breaks a rule; the message names rule, value and next step.
@@ -122,14 +133,22 @@ class Options:
     statistics_scale: float = 1.0
     solver: Literal["local", "exact"] = "local"
     max_work: int = 0
+    time_limit_s: float = 60.0
     min_joints: int = 1
     keep_suppressed: bool = False
+    joint_count: int = 0
+    joint_groups: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         check_choices(self)
         _check_network(self)
+        if self.joint_count < 0 or not {len(group) for group in self.joint_groups} <= {1, 2}:
+            raise ValueError(
+                "joint_count must not be negative, and joint_groups hold one or two joints each. "
+                f"Received {self.joint_count} and {self.joint_groups}."
+            )
         check_positive(self, "batch_norm_epsilon part_radius refinement_deviation candidates")
-        check_positive(self, "nms_radius statistics_scale min_joints same_joint_px")
+        check_positive(self, "nms_radius statistics_scale min_joints same_joint_px time_limit_s")
         if not 0 <= self.det_min_score < 1:
             raise ValueError(f"det_min_score must be in 0..1. Received {self.det_min_score}.")
         if min(self.refinement_weight, self.pairwise_weight, self.max_work) < 0:

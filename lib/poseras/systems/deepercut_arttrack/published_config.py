@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from .options import COCO_GRAPH
+
 #: The defaults of the original's `default_config.py`.
 FIELDS: dict[str, Any] = {
     "stride": 8.0,
@@ -77,7 +79,6 @@ _WITHOUT_EFFECT = {
     "coco_only_images_with_people": "pictures without people are not learned from",
     "use_gt_segm": "test.true_masks=true reads people inside their masks",
     "pairwise_stats_collect": "tool/pairwise_stats.py computes the statistics",
-    "all_joints": "the skeleton has the mirrored pairs",
     "all_joints_names": "the skeleton has the names",
     "crop_pad": "crops are not read",
 }
@@ -85,6 +86,8 @@ _WITHOUT_EFFECT = {
 _OTHER_EFFECT = {
     "max_input_size": "in training larger pictures are shrunk to this size squared, not left out; "
     "testing has no limit",
+    "num_joints": "the skeleton must have so many",
+    "all_joints": "the skeleton has the mirrored pairs, which must be these",
 }
 #: Values that the original offers and this project does not, by key: those that are possible.
 _POSSIBLE: dict[str, tuple[Any, ...]] = {
@@ -105,8 +108,8 @@ _JOINT_SETS = {
     "penn_action": ("PennAction", 1.0),
     "default": ("", -1.0),
 }
-#: The pairs of the shipped COCO demo are `options.sparse_graph=coco_40`.
-_COCO_PAIRS = 40
+#: dataset_type default: number of joints -> keypoint set. Others are the user's own.
+_USUAL_SETS = {14: "MPII/mpii_14", 17: "COCO"}
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,53 @@ def translate(raw: Mapping[str, Any]) -> Translation:
         for key, value in raw.items()
         if key in _OTHER_EFFECT
     )
+    notes += _explain_conditions(values)
     differences = {**_network(values), **_view(values), **_data(values), **_training(values)}
     return Translation(str(values["net_type"]), differences, notes)
+
+
+def _explain_conditions(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """One line for each key whose effect depends on other keys of the file."""
+    notes = []
+    if values["weigh_only_present_joints"] and not _weighs_present_joints(values):
+        notes.append(
+            "weigh_only_present_joints: True has no effect: the original reads it together with "
+            "weigh_part_predictions, and never for COCO."
+        )
+    count = _count_joints(values)
+    if values["dataset_type"] == "default" and count not in _USUAL_SETS:
+        notes.append(
+            f"dataset_type: default with {count or 'an untold number of'} joints is a data set of "
+            "yours: --set data.trainset=NAME data.testset=NAME names it, data/NAME/dataset.yaml "
+            "its joints."
+        )
+    return tuple(notes)
+
+
+def _weighs_present_joints(values: Mapping[str, Any]) -> bool:
+    weighs = values["weigh_part_predictions"] and values["weigh_only_present_joints"]
+    return bool(weighs) and values["dataset_type"] != "coco"
+
+
+def _count_joints(values: Mapping[str, Any]) -> int:
+    """`num_joints`, or the joints of `all_joints`; 0 if the file tells neither.
+
+    Raises:
+        ValueError: they contradict each other, or `all_joints` is no list of joints and pairs.
+    """
+    groups, count = values.get("all_joints") or [], int(_number(values, "num_joints", 0))
+    listed = isinstance(groups, list) and all(
+        isinstance(group, list) and len(group) in (1, 2) for group in groups
+    )
+    joints = [joint for group in groups for joint in group] if listed else []
+    told = count or len(joints)
+    complete = len(joints) == told and all(joint in joints for joint in range(told))
+    if groups and not (listed and complete):
+        raise ValueError(
+            "all_joints must be a list of single joints [0] and mirrored pairs [1, 2] that holds "
+            f"each of num_joints once, from 0 on. Received {groups!r} with num_joints {told}."
+        )
+    return told
 
 
 def _network(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,11 +220,13 @@ def _network(values: Mapping[str, Any]) -> dict[str, Any]:
         "refinement_weight": values["locref_loss_weight"],
         "huber": values["locref_huber_loss"],
         "intermediate_supervision": values["intermediate_supervision"],
-        "part_weights": "present" if values["weigh_only_present_joints"] else "all",
+        "part_weights": "present" if _weighs_present_joints(values) else "all",
         "use_ignore_mask": values["weigh_part_predictions"] and values["dataset_type"] == "coco",
         "pairwise": values["pairwise_predict"],
         "pairwise_weight": values["pairwise_loss_weight"],
         "sparse_graph": _name_graph(values),
+        "joint_count": _count_joints(values),
+        "joint_groups": values.get("all_joints") or [],
     }
     if values["intermediate_supervision"]:
         options["intermediate_unit"] = values["intermediate_supervision_layer"]
@@ -200,13 +250,23 @@ def _network(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_graph(values: Mapping[str, Any]) -> str:
-    pairs = values["sparse_graph"]
-    if pairs and (len(pairs) != _COCO_PAIRS or values["dataset_type"] not in ("coco", "default")):
+    """`all`, or `coco_40` for the pairs of the shipped COCO demo in any order.
+
+    A pair whose larger joint stands first counts as missing: the original does not compare it.
+    """
+    pairs, known = values["sparse_graph"], [list(pair) for pair in COCO_GRAPH]
+    if not pairs:
+        return "all"
+    listed = pairs if isinstance(pairs, list) else [pairs]
+    strange = [pair for pair in listed if pair not in known]
+    missing = [pair for pair in known if pair not in listed]
+    if strange or missing or values["dataset_type"] not in ("coco", "default"):
         raise ValueError(
-            f"sparse_graph must be empty or the {_COCO_PAIRS} pairs of the published COCO demo. "
-            f"Received {len(pairs)} pairs; leave it out to compare all."
+            f"sparse_graph must be empty or the {len(known)} pairs of the published COCO demo, for "
+            f"its joints. Received {len(listed)} pairs of {values['dataset_type']!r}, strange are "
+            f"{strange[:3]}, missing {missing[:3]}; leave it out to compare all."
         )
-    return "coco_40" if pairs else "all"
+    return "coco_40"
 
 
 def _view(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,15 +288,15 @@ def _view(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Which joints, and the files of a data set root or a `.mat` file."""
+    """Which joints, and the files of a data set root or a `.mat` file.
+
+    Of joints that are no data set's here, nothing is told: the user must name the data set.
+    """
     skeleton, _ = _JOINT_SETS[values["dataset_type"]]
-    joints = values.get("num_joints")
-    if not skeleton and joints in (14, 17):
-        skeleton = {14: "MPII/mpii_14", 17: "COCO"}[joints]
+    skeleton = skeleton or _USUAL_SETS.get(_count_joints(values), "")
+    name = skeleton.partition("/")[0]
     differences: dict[str, Any] = {"data.small_area": 0, "data.skeleton": skeleton}
-    if skeleton:
-        name = skeleton.partition("/")[0]
-        differences |= {"data.trainset": [name], "data.testset": name}
+    differences |= {"data.trainset": [name] if name else [], "data.testset": name}
     path = str(values["dataset"] or "")
     if path and values["dataset_type"] == "coco":
         phase = str(values.get("dataset_phase", "train2014"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ from . import grouping
 from .inference import decode, merge_flip, merge_scales
 from .losses import compute_loss
 from .model import build_model
-from .options import COCO_GRAPH, Options
+from .options import COCO_JOINTS, FEATURE_STRIDE, Options
 from .targets import encode
 
 Tensors = Mapping[str, Any]
@@ -118,6 +118,34 @@ def _read_models(options: Options, skeleton: Skeleton) -> dict[str, np.ndarray]:
     return dict(zip(_MODEL_PARTS, models, strict=True))
 
 
+def _check_skeleton(skeleton: Skeleton, options: Options) -> None:
+    """Refuse another skeleton than the one that the options are written for."""
+    own = skeleton.keypoints[: len(COCO_JOINTS)]
+    if options.sparse_graph == "coco_40" and own != COCO_JOINTS:
+        raise ValueError(
+            "options.sparse_graph=coco_40 is for COCO's 17 joints in their order. Received the "
+            f"{skeleton.joint_count} joints of {skeleton.name}, {', '.join(own)}; take all."
+        )
+    told = options.joint_count or skeleton.joint_count
+    pairs = {frozenset(group) for group in options.joint_groups if len(group) == 2}
+    mirrored = set(map(frozenset, skeleton.flip_pairs))
+    if told == skeleton.joint_count and (not options.joint_groups or pairs == mirrored):
+        return
+    raise ValueError(
+        "The skeleton must be that of num_joints and all_joints of the pose_cfg.yaml: "
+        f"{told} joints{_list_pairs(pairs) if options.joint_groups else ''}. Received "
+        f"{skeleton.name}: {skeleton.joint_count} joints{_list_pairs(mirrored)}; --set "
+        "data.trainset=NAME data.testset=NAME data.skeleton=NAME/SET with a data/NAME/dataset.yaml "
+        "that names them."
+    )
+
+
+def _list_pairs(pairs: Iterable[frozenset[int]]) -> str:
+    """Mirrored pairs for an error, `, mirrored 1-2, 3-4`."""
+    named = ", ".join("-".join(map(str, pair)) for pair in sorted(map(sorted, pairs)))
+    return f", mirrored {named}" if named else ", none mirrored"
+
+
 @dataclass(frozen=True)
 class System:
     """Whole pictures; part scores, and vectors from cells to joints.
@@ -131,23 +159,23 @@ class System:
         resources: see `load_resources`.
 
     Raises:
-        ValueError: the statistics are of other joints, or the graph is COCO's and the skeleton is
-            not; in use, the statistics are absent.
+        ValueError: the statistics are of other joints, the graph is COCO's and the skeleton is not,
+            or the skeleton is another one than the options tell; in use, the statistics are absent.
     """
+
+    #: Maps of mirrored or resized pictures are merged cell by cell: then the cells must fill the
+    #: pictures, whose sides are multiples of this.
+    merge_stride: ClassVar[int] = FEATURE_STRIDE
 
     options: Options
     skeleton: Skeleton
     resources: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        joints = self.skeleton.joint_count
         if "means_px" in self.resources:
             means, deviations = (self.resources[name] for name in ("means_px", "deviations_px"))
-            PairwiseStatistics(means, deviations).require_joints(joints)
-        if self.options.sparse_graph == "coco_40" and joints <= max(map(max, COCO_GRAPH)):
-            raise ValueError(
-                f"sparse_graph=coco_40 is for COCO's 17 joints. Received {joints}; take all."
-            )
+            PairwiseStatistics(means, deviations).require_joints(self.skeleton.joint_count)
+        _check_skeleton(self.skeleton, self.options)
 
     def _require_statistics(self) -> None:
         """Refuse to work with pairwise maps of unknown scale; a network can be built without."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from ...backbones.resnet import TORCH_NAMES, pair_layers, slim_names
+from ...checkpoints.adoption import adopt_from_simple_baselines
 from ...checkpoints.names import (
     Conversion,
     Recognised,
@@ -84,6 +88,36 @@ def convert(shapes: Shapes, entries: Mapping[str, np.ndarray], options: Options)
     """
     del options
     return convert_checkpoint(shapes, entries, "tensorflow")
+
+
+def adopt(
+    arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any], options: Options
+) -> Mapping[str, np.ndarray]:
+    """The backbone of a Simple Baselines network, in the names of this system.
+
+    Its units stride elsewhere, see `backbones.resnet`, so it is a start and not the same function.
+
+    Args:
+        arrays: variable path to array.
+        metadata: of the snapshot; other systems' come back as they are.
+        options: of the network that starts from it.
+    """
+    names = slim_names(options.depth)
+    layers = pair_layers(options.depth, TORCH_NAMES, names)
+    return adopt_from_simple_baselines(
+        arrays,
+        metadata,
+        rename=partial(_rename_layer, layers),
+        stem=f"{names.stem}/kernel",
+        pixel_std=(1.0, 1.0, 1.0),
+    )
+
+
+def _rename_layer(layers: Mapping[str, tuple[str, str]], path: str) -> str:
+    """The path of a variable; a layer without partner keeps its name."""
+    layer, _, variable = path.rpartition("/")
+    convolution, norm = layers.get(layer, (layer, layer))
+    return f"{convolution if variable == 'kernel' else norm}/{variable}"
 
 
 def export(arrays: Mapping[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:

@@ -17,6 +17,9 @@ from .options import Options
 
 Tensors = Mapping[str, Any]
 
+#: Errors are measured from here, see `metrics.mpjpe`.
+ROOT = "pelvis"
+
 
 @dataclass(frozen=True)
 class System:
@@ -49,6 +52,23 @@ class System:
             "volume_dhw": options.volume_dhw,
             "box_depth_mm": float(options.input_shape[1]) if by_view else options.box_mm[0],
         }
+
+    def check_start(self, pretrained: bool) -> None:
+        """Refuse a training whose outcome could not be measured.
+
+        Args:
+            pretrained: whether it begins with weights of a file; of no account here.
+
+        Raises:
+            ValueError: the skeleton has no joint that poses in space are compared at.
+        """
+        del pretrained
+        if ROOT not in self.skeleton.keypoints:
+            raise ValueError(
+                f"Poses in space are compared at their {ROOT}. Received {self.skeleton.name} "
+                "without one; choose a skeleton that has it, such as "
+                "--set data.skeleton=Human36M/h36m_18 or Synthetic/h36m_18."
+            )
 
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, to the outputs of `compute_loss`."""

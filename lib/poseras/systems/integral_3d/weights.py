@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...backbones.resnet import FIRST_BOTTLENECK_DEPTH, UNITS
+from ...checkpoints.adoption import adopt_from_simple_baselines
 from ...checkpoints.names import (
     Conversion,
     Form,
@@ -31,9 +32,13 @@ from .options import Options
 Shapes = Mapping[str, Shape]
 
 _AUTHORS_LAYER = re.compile(r"head\.features\.(\d+)\.(.+)")
+#: The layers behind the backbone, without `head.`.
+_HEAD = ("deconv_layers.", "final_layer/")
 _UNIT = re.compile(r"backbone\.layer(\d)\.(\d+)\.conv1\.weight")
-#: What a file does not show: its joints. Human3.6M's sets with and without thorax, in this order.
+#: What a file does not show: its joints. Human3.6M's sets with and without thorax, in this order;
+#: the one that leaves a multiple of so many depth bins first.
 _JOINT_COUNTS = (18, 17)
+_ROUND_BINS = 8
 #: torchvision's files, by depth.
 _IMAGENET_FILES = {
     18: "resnet18-5c106cde.pth",
@@ -53,7 +58,7 @@ class Recognised:
         preprocessing: what its pictures went through, for people.
         options: settings of `Options` that the checkpoint fixes, in values of JSON.
         view: the same of `View`.
-        joint_count: volumes; None for a backbone without a head.
+        joint_count: volumes; None for a backbone without a head, 0 where the file does not tell.
     """
 
     kind: str
@@ -66,8 +71,8 @@ class Recognised:
 def recognise(shapes: Shapes) -> Recognised | None:
     """Tell a published network by the names and shapes of its entries.
 
-    The file shows the product of joints and depth bins alone: 18 joints are taken where they fit,
-    else 17. Nor does it show the input size.
+    The file shows the product of joints and depth bins alone: 18 or 17 joints are taken,
+    whichever leaves a multiple of 8 bins or any whole number. Nor does it show the input size.
 
     Args:
         shapes: entry of the checkpoint to shape, in its own axis order.
@@ -76,8 +81,7 @@ def recognise(shapes: Shapes) -> Recognised | None:
         The network and its conventions; None for a file of another system.
 
     Raises:
-        ValueError: the names are known, but no ResNet has such a number of units, or the channels
-            of the last layer are no whole volumes of 18 or 17 joints.
+        ValueError: the names are known, but no ResNet has such a number of units.
     """
     plain = {name.removeprefix("module."): tuple(shape) for name, shape in shapes.items()}
     if "backbone.conv1.weight" not in plain:
@@ -113,20 +117,20 @@ def recognise(shapes: Shapes) -> Recognised | None:
 
 
 def _read_head(shapes: Shapes) -> tuple[dict[str, Any], int]:
-    """Settings of the head, and how many joints it has."""
+    """Settings of the head, and how many joints it has, 0 if unknown."""
     names = [f"head.deconv_layers.{3 * index}.weight" for index in range(6)]
     layers = [shapes[name] for name in names if name in shapes]
     channels, _, kernel, _ = shapes["head.final_layer.weight"]
-    joints = next((count for count in _JOINT_COUNTS if channels % count == 0), None)
-    if joints is None:
-        raise ValueError(f"its last layer has {channels} channels, no volumes of 18 or 17 joints")
     head = {
         "head_filters": [layer[1] for layer in layers],
         "head_kernels": [layer[2] for layer in layers],
         "final_kernel": kernel,
-        "depth_bins": channels // joints,
     }
-    return head, joints
+    fitting = [joints for joints in _JOINT_COUNTS if channels % joints == 0]
+    if not fitting:
+        return head, 0
+    joints = min(fitting, key=lambda count: channels // count % _ROUND_BINS > 0)
+    return {**head, "depth_bins": channels // joints}, joints
 
 
 def _depth_of(shapes: Shapes) -> int:
@@ -165,6 +169,25 @@ def convert(shapes: Shapes, entries: Mapping[str, np.ndarray], options: Options)
                 f"{getattr(options, name)}; --set options.{name}={fixed[name]} fits."
             )
     return convert_checkpoint(shapes, entries, options.form)
+
+
+def adopt(
+    arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any], options: Options
+) -> Mapping[str, np.ndarray]:
+    """The snapshot of a Simple Baselines network of torch's form, in the names of this system.
+
+    Args:
+        arrays: variable path to array.
+        metadata: of the snapshot; other systems' come back as they are.
+        options: of the network that starts from it.
+    """
+    return adopt_from_simple_baselines(
+        arrays,
+        metadata,
+        rename=lambda path: ("head." if path.startswith(_HEAD) else "backbone.") + path,
+        stem="backbone.conv1/kernel",
+        pixel_std=options.pixel_std,
+    )
 
 
 def convert_checkpoint(

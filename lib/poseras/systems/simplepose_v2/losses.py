@@ -68,6 +68,8 @@ def _part_loss(part: str, targets: Tensors, outputs: Tensors, stack: int, option
         terms, margin = vector_terms(target, found, options.jitter_loss), options.loss_margin
     else:
         known = ops.logical_and(targets["offsets_known"], mask[..., None])
+        if options.offset_loss == "instance_l1":  # a person of unknown size gives no term
+            known = ops.logical_and(known, targets["instance_scales"] > 0)
         margin = options.loss_margin
         terms = vector_terms(
             target,
@@ -114,7 +116,7 @@ def vector_terms(
         kind: `l1` of each component, `instance_l1` that over `instance_scales`, `vector_l1` the
             length, `laplace` the negative logarithm of a likelihood, without its constant: spread +
             length x exp(-spread). Kept: terms of it below the margin are left out, too.
-        instance_scales: (...), px.
+        instance_scales: (...), px; by one that is 0 nothing is divided.
         spread: (...), logarithm of the Laplace distribution's width.
 
     Returns:
@@ -124,7 +126,7 @@ def vector_terms(
     if kind == "l1":
         return difference
     if kind == "instance_l1":
-        return difference / instance_scales[..., None]
+        return difference / ops.where(instance_scales > 0, instance_scales, 1.0)[..., None]
     square = ops.sum(ops.square(difference), axis=-1)
     positive = square > 0  # the root's slope at 0 is infinite
     length = ops.where(positive, ops.sqrt(ops.where(positive, square, 1.0)), 0.0)

@@ -84,12 +84,13 @@ def person_scales(boxes_xywh: Any, image_to_network: Any) -> Any:
         image_to_network: (batch, 2, 3).
 
     Returns:
-        (batch, people) float32, 0 for padding.
+        (batch, people) float32, 0 for padding and for boxes without a width or a height.
     """
     matrix = ops.cast(image_to_network, "float32")
     boxes = ops.cast(boxes_xywh, "float32")
     factor = ops.abs(matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0])
-    return ops.sqrt(boxes[..., 2] * boxes[..., 3] * factor[:, None])
+    sides = ops.maximum(boxes[..., 2:], 0.0)
+    return ops.sqrt(sides[..., 0] * sides[..., 1] * factor[:, None])
 
 
 def learned_cells(ignore_mask: Any, threshold: float) -> Any:

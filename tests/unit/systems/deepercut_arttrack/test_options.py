@@ -42,6 +42,9 @@ def test_the_view_keeps_joints_outside_and_pads_to_the_features():
         ({"backbone_width": 1}, "backbone_width must be at least 4"),
         ({"solver": "fast"}, r"solver must be one of \('local', 'exact'\). Received 'fast'"),
         ({"same_joint_px": 0.0}, "same_joint_px must be positive. Received 0.0"),
+        ({"joint_count": -1}, "joint_count must not be negative"),
+        ({"joint_groups": ((0,), (1, 2, 3))}, "joint_groups hold one or two joints each"),
+        ({"time_limit_s": 0.0}, "time_limit_s must be positive. Received 0.0"),
     ],
 )
 def test_settings_that_break_a_rule_are_refused(settings, message):

@@ -4,9 +4,12 @@ import pytest
 import yaml
 
 import config as main_config
+from poseras.data.dataset import choose_skeleton
 from poseras.published_config import read_published_config
+from poseras.skeleton import Skeleton
 from poseras.systems.deepercut_arttrack.options import COCO_GRAPH
 from poseras.systems.deepercut_arttrack.published_config import recognise, translate
+from poseras.systems.deepercut_arttrack.system import System
 
 COCO_TRAIN = {
     "dataset": "/data/COCO",
@@ -51,10 +54,21 @@ DEMO = {
 }
 
 
-def load(tmp_path, raw):
+OWN = {
+    "dataset_type": "default",
+    "num_joints": 5,
+    "all_joints": [[0], [1, 2], [3, 4]],
+    "net_type": "resnet_50",
+    "dataset": "/data/mine.mat",
+}
+NAMED = ("data.trainset=Mine", "data.testset=Mine", "data.skeleton=Mine/five")
+FIVE = Skeleton("Mine/five", ("nose", "l_eye", "r_eye", "l_ear", "r_ear"), ((1, 2), (3, 4)))
+
+
+def load(tmp_path, raw, assignments=()):
     path = tmp_path / "pose_cfg.yaml"
     path.write_text(yaml.safe_dump(raw))
-    return main_config.load_config(published=str(path))
+    return main_config.load_config(published=str(path), assignments=assignments)
 
 
 def test_the_shipped_coco_recipe_is_our_config(tmp_path):
@@ -96,8 +110,90 @@ def test_the_pairs_of_the_demo_are_known_and_others_are_not():
     multi = {**COCO_TRAIN, "sparse_graph": [list(pair) for pair in COCO_GRAPH]}
     assert translate(multi).differences["options.sparse_graph"] == "coco_40"
     assert translate(COCO_TRAIN).differences["options.sparse_graph"] == "all"
+    turned = {**multi, "sparse_graph": multi["sparse_graph"][::-1]}
+    assert translate(turned).differences["options.sparse_graph"] == "coco_40"
     with pytest.raises(ValueError, match="sparse_graph must be empty or the 40 pairs"):
         translate({**COCO_TRAIN, "sparse_graph": [[0, 1]]})
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ([0, 16], r"strange are \[\[0, 16\]\], missing \[\[0, 1\]\]"),
+        ([1, 0], r"strange are \[\[1, 0\]\], missing \[\[0, 1\]\]"),  # never compared there
+        (5, r"strange are \[5\], missing \[\[0, 1\]\]"),
+    ],
+)
+def test_forty_other_pairs_are_not_taken_for_those_of_the_demo(first, message):
+    pairs = [first, *([a, b] for a, b in COCO_GRAPH[1:])]
+    with pytest.raises(ValueError, match=message):
+        translate({**COCO_TRAIN, "sparse_graph": pairs})
+
+
+def test_the_graph_of_coco_is_refused_for_other_data_sets():
+    pairs = [[a, b] for a, b in COCO_GRAPH]
+    with pytest.raises(ValueError, match="Received 40 pairs of 'penn_action'"):
+        translate({**COCO_TRAIN, "dataset_type": "penn_action", "sparse_graph": pairs})
+
+
+@pytest.mark.parametrize(
+    ("kind", "weighs", "expected"),
+    [("mpii", True, "present"), ("mpii", False, "all"), ("coco", True, "all")],
+)
+def test_present_joints_alone_are_learned_where_the_original_weighs_parts(kind, weighs, expected):
+    told = {"dataset_type": kind, "weigh_only_present_joints": True}
+    translation = translate({**COCO_TRAIN, **told, "weigh_part_predictions": weighs})
+    assert translation.differences["options.part_weights"] == expected
+    named = "weigh_only_present_joints: True has no effect" in " ".join(translation.notes)
+    assert named == (expected == "all")
+
+
+def test_an_own_data_set_must_be_named(tmp_path):
+    with pytest.raises(ValueError, match="data.trainset and data.testset must name folders"):
+        load(tmp_path, OWN)
+    (note,) = (n for n in translate(OWN).notes if n.startswith("dataset_type"))
+    assert "default with 5 joints is a data set of yours: --set data.trainset=NAME" in note
+    config = load(tmp_path, OWN, NAMED)
+    assert (config.data.trainset, config.data.testset) == (("Mine",), "Mine")
+    System(config.options, FIVE)
+    uncounted = {k: v for k, v in OWN.items() if k != "num_joints"}
+    assert load(tmp_path, uncounted, NAMED).options.joint_count == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"num_joints": 4, "all_joints": [[0], [1, 2], [3]]}, "yaml: 4 joints, mirrored 1-2. Rec"),
+        ({"all_joints": [[0, 1], [2], [3, 4]]}, "5 joints, mirrored 0-1, 3-4. Received Mine/five"),
+        ({"all_joints": [[0], [1], [2], [3], [4]]}, "none mirrored. Received Mine/five: 5 joints"),
+        (
+            {"num_joints": 4, "all_joints": []},
+            "4 joints. Received Mine/five: 5 joints, mirrored 1-2",
+        ),
+    ],
+)
+def test_a_data_set_of_other_joints_than_the_file_tells_is_refused(tmp_path, told, message):
+    options = load(tmp_path, {**OWN, **told}, NAMED).options
+    with pytest.raises(ValueError, match=message):
+        System(options, FIVE)
+
+
+@pytest.mark.parametrize(("count", "name"), [(14, "MPII/mpii_14"), (17, "COCO")])
+def test_fourteen_and_seventeen_joints_are_mpiis_and_cocos_if_they_mirror_alike(
+    tmp_path, project_root, count, name
+):
+    groups = {
+        14: [[0, 5], [1, 4], [2, 3], [6, 11], [7, 10], [8, 9], [12], [13]],
+        17: [[0], *([a + 1, a] for a in range(1, 17, 2))],
+    }[count]
+    config = load(tmp_path, {**OWN, "num_joints": count, "all_joints": groups})
+    skeleton = choose_skeleton(project_root, config.data.trainset, config.data.skeleton)
+    assert config.data.skeleton == name and skeleton.joint_count == count
+    System(config.options, skeleton)
+    pairs = [[joint, joint + 1] for joint in range(0, count - 1, 2)]
+    other = {**OWN, "num_joints": count, "all_joints": pairs + [[count - 1]] * (count % 2)}
+    with pytest.raises(ValueError, match="must be that of num_joints and all_joints.*mirrored 0-1"):
+        System(load(tmp_path, other).options, skeleton)
 
 
 def test_adam_has_one_rate():
@@ -124,6 +220,15 @@ def test_keys_without_effect_are_named():
         ({"pairwise_huber_loss": False}, "must be equal here. Received True and False"),
         ({"multi_step": [0.005]}, r"multi_step must be a list of pairs.*Received \[0.005\]"),
         ({"max_input_size": None}, "max_input_size must be a number. Received None"),
+        ({"all_joints": [[0], [1, 2, 3]]}, r"all_joints must be a list of single joints \[0\] and"),
+        ({"all_joints": 5}, "Received 5 with num_joints 0"),
+        (
+            {"all_joints": [[0], [2]]},
+            r"each of num_joints once.*\[\[0\], \[2\]\] with num_joints 2",
+        ),
+        ({"all_joints": [[0], [0]]}, "each of num_joints once, from 0 on"),
+        ({"all_joints": [[0], [1]], "num_joints": 3}, "with num_joints 3"),
+        ({"num_joints": "many"}, "num_joints must be a number. Received 'many'"),
     ],
 )
 def test_what_cannot_be_had_is_refused(more, message):

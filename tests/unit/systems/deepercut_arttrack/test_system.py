@@ -8,6 +8,7 @@ import pytest
 from poseras.checkpoints.pairwise_files import write_logistic_models, write_pairwise_statistics
 from poseras.codecs.pairwise import list_pairs
 from poseras.codecs.pairwise_models import Detections, link_detections, measure_statistics
+from poseras.data.dataset import choose_skeleton
 from poseras.skeleton import Skeleton
 from poseras.systems.deepercut_arttrack.grouping import gather_people
 from poseras.systems.deepercut_arttrack.losses import cross_entropy, vector_error
@@ -72,6 +73,13 @@ def test_true_maps_give_the_people_back(solver):
     assert people.keypoint_scores[2].tolist()[2] == 0 and people.person_scores[2] < 0.7
     order = np.argsort(people.keypoints_px[:, 0, 0])
     np.testing.assert_allclose(people.keypoints_px[order], PEOPLE[..., :2], atol=1e-3)
+
+
+def test_the_exact_solver_stops_at_its_time_limit_and_says_so(caplog):
+    system = make_system(solver="exact", time_limit_s=1e-9)
+    people = find_people(system, system.perfect_outputs(system.encode(make_batch())))
+    assert "stopped at its limit of 1e-09 s" in caplog.text
+    assert people.keypoints_px.shape == (3, 3, 2)  # as the local solver left them
 
 
 def test_the_flip_test_of_true_maps_changes_nothing():
@@ -245,7 +253,7 @@ def test_missing_tables_are_named():
     with pytest.raises(ValueError, match="needs the pairwise statistics. Received none"):
         System(Options(pairwise=True), SKELETON).encode(make_batch())
     resources = make_resources()
-    with pytest.raises(ValueError, match="COCO's 17 joints. Received 3"):
+    with pytest.raises(ValueError, match="COCO's 17 joints in their order. Received the 3 joints"):
         System(Options(pairwise=True, sparse_graph="coco_40"), SKELETON, resources)
     del resources["model_pairs"]
     system = System(Options(pairwise=True), SKELETON, resources)
@@ -274,3 +282,13 @@ def test_candidates_of_one_joint_are_one_persons_up_to_a_distance():
     _, equal = link_detections(detections, None, 1, same_joint_px=20.0)
     assert near[0] == pytest.approx(1 / (1 + np.exp(0.2 * 20 - 7.5)))
     assert far[0] < 0.5 == equal[0]
+
+
+def test_the_graph_of_coco_is_for_skeletons_that_begin_with_its_joints(project_root):
+    sparse = Options(sparse_graph="coco_40")
+    coco = choose_skeleton(project_root, ["COCO"])
+    System(sparse, coco)
+    System(sparse, Skeleton("made/up", (*coco.keypoints, "pelvis")))
+    for other in ("Human36M", "MPII"):
+        with pytest.raises(ValueError, match=f"1[678] joints of {other}.*take all"):
+            System(sparse, choose_skeleton(project_root, [other]))

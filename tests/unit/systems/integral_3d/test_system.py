@@ -216,3 +216,13 @@ def test_every_joint_but_the_pelvis_hangs_on_one_bone(project_root):
 def test_a_skeleton_without_the_bones_cannot_be_sized_by_them():
     with pytest.raises(ValueError, match="Human3.6M's joints. Received .* made/up without"):
         make(depth_unit="view")
+
+
+def test_a_training_needs_the_joint_that_poses_are_compared_at(project_root):
+    human = load_dataset(project_root, "Human36M").skeleton
+    System(Options(), human).check_start(pretrained=False)
+    flat = load_dataset(project_root, "COCO").skeleton
+    with pytest.raises(
+        ValueError, match=r"compared at their pelvis\. Received COCO.*data.skeleton"
+    ):
+        System(Options(), flat).check_start(pretrained=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,13 +96,32 @@ def test_files_of_other_systems_are_not_claimed():
 
 def test_a_strange_network_is_named():
     _, entries = entries_of(SMALL, 18)
-    shapes = shapes_of(entries)
-    shapes["module.head.final_layer.weight"] = (19, 4, 1, 1)
-    with pytest.raises(ValueError, match="19 channels, no volumes of 18 or 17 joints"):
-        recognise(shapes)
     extra = {**shapes_of(entries), "module.backbone.layer1.2.conv1.weight": (4, 4, 3, 3)}
     with pytest.raises(ValueError, match="its blocks have 3, 2, 2, 2 units"):
         recognise(extra)
+
+
+@pytest.mark.parametrize(
+    ("channels", "joints", "bins"),
+    [
+        (18 * 64, 18, 64),
+        (17 * 72, 17, 72),
+        (18 * 17 * 8, 18, 136),
+        (17 * 3, 17, 3),
+        (1024, 0, None),
+    ],
+)
+def test_the_product_of_joints_and_bins_is_taken_apart(channels, joints, bins):
+    _, entries = entries_of(SMALL, 18)
+    last = {"module.head.final_layer.weight": (channels, 4, 1, 1)}
+    found = recognise({**shapes_of(entries), **last})
+    assert (found.joint_count, found.options.get("depth_bins")) == (joints, bins)
+
+
+def test_sixteen_joints_fit_a_network_of_sixteen():
+    model, entries = entries_of(replace(SMALL, depth_bins=2), 16)
+    conversion = convert({v.path: tuple(v.shape) for v in model.variables}, entries, SMALL)
+    assert not conversion.missing and not conversion.mismatched
 
 
 def test_a_network_of_another_depth_is_refused():

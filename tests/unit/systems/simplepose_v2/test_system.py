@@ -169,6 +169,27 @@ def test_ignored_cells_teach_nothing():
     assert seen["total"] > 0 and all(float(value) == 0 for value in hidden.values())
 
 
+@pytest.mark.parametrize("box", [(5, 5, 0, 40), (5, 5, -5, 40), (5, 5, -8, -5)])
+@pytest.mark.parametrize("offset_loss", ["instance_l1", "l1"])
+def test_a_person_whose_box_has_no_area_leaves_gradients_finite(box, offset_loss):
+    system = System(replace(FULL, offset_loss=offset_loss), SKELETON)
+    batch = make_batch()
+    batch["boxes_xywh"][0, 0] = box
+    targets = system.encode(batch)
+    assert (np.asarray(targets["instance_scales"]) >= 0).all()
+    outputs = system.perfect_outputs(targets)
+    outputs = {k: tf.Variable(tf.zeros_like(v)) for k, v in outputs.items()}
+    with tf.GradientTape() as tape:
+        losses = system.compute_loss(targets, outputs)
+    gradients = tape.gradient(losses["total"], outputs)
+    assert float(losses["total"]) > 0 and np.isfinite([float(v) for v in losses.values()]).all()
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
+    # Only the loss that is divided by a person's size goes without theirs.
+    row, column = batch["keypoints"][0, 0, 0, 1::-1].astype(int) // 4
+    learned = np.asarray(gradients["offsets.0"])[0, row, column].any()
+    assert learned == (offset_loss == "l1")
+
+
 def test_gamma_and_tau_have_their_effect():
     target, found = np.float32([0.5, 0.0]), np.float32([0.4, 0.2])
     np.testing.assert_allclose(focal_terms(target, found, 0.01, 0.0), [0.005, 0.02], rtol=1e-5)
