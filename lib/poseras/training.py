@@ -13,13 +13,14 @@ import keras
 import numpy as np
 
 from . import systems
+from .data.annotation import AnnotationTable
 from .data.augment import upper_body_joints
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, load_evaluation_set
+from .data.first_pictures import keep_first_pictures
 from .data.image_pipeline import build_image_training_batches
 from .data.order import Mixture
 from .data.pipeline import SampleLog, build_training_batches
-from .engine.initial_weights import load_initial_weights
 from .engine.precision import set_precision
 from .engine.results import library_versions
 from .engine.schedule import Schedule, count_steps_per_epoch
@@ -30,14 +31,14 @@ from .engine.trainer import Share, train
 from .engine.training_loop import RunSettings, Validate
 from .engine.workers import local_strategy
 from .evaluation import evaluate
-from .foreign import Network, weights_module
+from .foreign import Network
 from .image_evaluation import load_test_pictures, score_pictures
 from .image_prediction import find_people
 from .predictor import Predictor
 from .settings import apply_differences, flatten
-from .shipped import shipped_weights
 from .skeleton import Skeleton
 from .snapshot_choice import find_placed
+from .starting_weights import load_starting_weights
 from .structures import ImageRecords, PersonRecords, View
 
 log = logging.getLogger("poseras")
@@ -54,8 +55,6 @@ MAIN_NUMBERS = {
     "ai_challenger": "AP",
     "pck": "PCK@0.2",
 }
-#: Below the project root.
-_IMAGENET = Path("data/imagenet_weights")
 
 
 @dataclass(frozen=True)
@@ -254,40 +253,10 @@ def _read_placed(job: TrainingJob, folder: Path) -> Snapshot | None:
 
 
 def _load_weights(job: TrainingJob, system: Any, model: keras.Model) -> list[str]:
-    """Do what `train.initial_weights` asks for: imagenet, shipped, none, or a path."""
     choice = job.recipe.initial_weights
     if hasattr(system, "check_start"):
         system.check_start(pretrained=choice != "none")
-    if choice == "none":
-        return ["Initial weights: random."]
-
-    rooms = weights_module(job.system_name)
-
-    def convert(shapes: Mapping[str, Any], entries: Mapping[str, np.ndarray]) -> Any:
-        return rooms.convert(shapes, entries, job.options)
-
-    def adopt(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Any:
-        return rooms.adopt(arrays, metadata, job.options) if hasattr(rooms, "adopt") else arrays
-
-    if choice == "imagenet":
-        files = [job.root / _IMAGENET / name for name in rooms.imagenet_files(job.options)]
-        choice = next((path for path in files if path.exists()), files[0])
-    elif choice == "shipped":
-        choice = shipped_weights()
-    else:
-        choice = find_start(Path(choice), job.root)
-    return load_initial_weights(model, choice, convert, adopt)
-
-
-def find_start(path: Path, root: Path) -> Path:
-    """The file of a path, or of that name where the originals' READMEs and ours place such files.
-
-    A relative path starts at the project root, or else at the working directory. The experiment
-    files of one original do not agree about its folder.
-    """
-    folders = (Path("models/pytorch/imagenet"), Path("models/imagenet"), root / _IMAGENET)
-    placed = (folder / path.name for folder in folders)
-    return next((found for found in (root / path, path, *placed) if found.exists()), path)
+    return load_starting_weights(model, job.system_name, job.options, choice=choice, root=job.root)
 
 
 def take(kind: type[Record], source: Any, **others: Any) -> Record:
@@ -323,13 +292,9 @@ def make_validation(job: TrainingJob, system: Any, strategy: Any) -> Validate | 
         on_bad_sample=job.on_bad_sample,
         root_box_mm=job.view.root_box_mm,
     )
+    people = keep_first_pictures(people, test.most_pictures)
     in_space = people.records.space is not None and bool(people.records.space.located.any())
-    main_number = MAIN_NUMBERS.get("human36m" if in_space else files.dataset.evaluation, "")
-    if not main_number or not len(people.table):
-        raise ValueError(
-            f"Validation needs a split with annotations. Received {files.annotations} of "
-            f"{files.dataset.name}; --set train.validate_every_epochs=0 trains without."
-        )
+    main_number = _find_main_number(files, people.table, in_space=in_space)
     if files.dataset.evaluation == "mpii" and files.detections is not None:
         raise ValueError(
             "Validation on MPII is PCKh, which compares people with the annotations whose boxes "
@@ -361,20 +326,32 @@ def make_validation(job: TrainingJob, system: Any, strategy: Any) -> Validate | 
     return validate
 
 
+def _find_main_number(
+    files: EvaluationFiles, table: AnnotationTable, *, in_space: bool = False
+) -> str:
+    """The number of `MAIN_NUMBERS`; without annotations there is none."""
+    main_number = MAIN_NUMBERS.get("human36m" if in_space else files.dataset.evaluation, "")
+    if not main_number or not len(table):
+        raise ValueError(
+            f"Validation needs a split with annotations. Received {files.annotations} of "
+            f"{files.dataset.name}; --set train.validate_every_epochs=0 trains without."
+        )
+    return main_number
+
+
 def _make_image_validation(
     job: TrainingJob, validation: Validation, system: Any, strategy: Any
 ) -> Validate:
     """`make_validation` of a bottom-up system."""
     files, test = validation.files, validation.test
     pictures, records = load_test_pictures(
-        files, system.skeleton, all_images=test.all_images, on_bad_sample=job.on_bad_sample
+        files,
+        system.skeleton,
+        all_images=test.all_images,
+        most_pictures=test.most_pictures,
+        on_bad_sample=job.on_bad_sample,
     )
-    main_number = MAIN_NUMBERS.get(files.dataset.evaluation, "")
-    if not main_number or not len(pictures.table):
-        raise ValueError(
-            f"Validation needs a split with annotations. Received {files.annotations} of "
-            f"{files.dataset.name}; --set train.validate_every_epochs=0 trains without."
-        )
+    main_number = _find_main_number(files, pictures.table)
     devices = local_strategy(strategy)
     predictors: list[Predictor] = []  # the same model is measured again and again: traced once
 

@@ -31,13 +31,14 @@ def test_a_network_is_trained_tested_and_shown_without_any_boxes(project):
     shutil.rmtree(project.data / "dets")  # a bottom-up system needs none
     settings = ("--gpu", "cpu", "--set", *TINY)
     check(project.run("train.py", *settings, "train.end_epoch=1"))
-    validated = ("train.end_epoch=2", "train.validate_every_epochs=1")
-    check(project.run("train.py", *settings, *validated, "--continue"))
+    validated = ("train.end_epoch=2", "train.validate_every_epochs=1", "test.most_pictures=2")
+    done = check(project.run("train.py", *settings, *validated, "--continue"))
+    assert "2/2" in done.stderr, "the validation looks at two of the three pictures"
     dump = project.root / "output" / "model_dump" / "COCO" / "tiny"
     assert (dump / "snapshot_1.safetensors").exists() and (dump / "snapshot_2.safetensors").exists()
 
     named = ("--gpu", "cpu", "--test_epoch", "2", "--set", "run=tiny", "system=simplepose_v2")
-    check(project.run("test.py", *named, "test.scales=1,0.5"))
+    check(project.run("test.py", *named, "test.scales=1,0.5", "test.most_pictures=0"))
     result = project.root / "output" / "result" / "COCO" / "tiny"
     metrics = json.loads((result / "metrics.json").read_text())
     assert metrics["protocol"]["scales"] == [1.0, 0.5]

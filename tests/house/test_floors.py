@@ -28,6 +28,7 @@ TOP |= {
     "image_prediction",
     "ceiling",
     "shipped",
+    "starting_weights",
     "foreign",
     "snapshot_choice",
     "ensemble",

@@ -8,8 +8,8 @@ import yaml
 import config as main_config
 from poseras.published_config import read_published_config
 from poseras.settings import flatten
+from poseras.starting_weights import find_start
 from poseras.systems.simple_baselines.published_config import recognise, translate
-from poseras.training import find_start
 
 #: HSRNet-59 at 256x192; the other files differ in what `PUBLISHED` lists.
 HSRNET = {
