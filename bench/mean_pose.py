@@ -28,10 +28,10 @@ def main() -> None:
 
     from poseras.data.dataset import choose_skeleton
     from poseras.data.training_set import load_training_parts
-    from poseras.metrics.mpjpe import evaluate_poses, format_table
+    from poseras.metrics.mpjpe import ROOT as ROOT_JOINT
+    from poseras.metrics.mpjpe import answer_mean_pose, evaluate_poses, format_table
 
     skeleton = choose_skeleton(ROOT, [chosen.train_dataset], chosen.skeleton)
-    root = skeleton.index_of("pelvis")
 
     def read_poses(dataset: str, split: str) -> np.ndarray:
         people = load_training_parts(
@@ -44,8 +44,7 @@ def main() -> None:
 
     reference = read_poses(chosen.train_dataset, "train").astype(np.float64)
     truth = read_poses(chosen.dataset, chosen.split).astype(np.float64)
-    mean = (reference - reference[:, root : root + 1]).mean(axis=0)
-    answers = truth[:, root : root + 1] + mean
+    answers = answer_mean_pose(truth, reference, skeleton.index_of(ROOT_JOINT))
     evaluation = evaluate_poses(answers, truth, skeleton.keypoints)
     sys.stdout.write(
         f"{len(truth)} people, the mean pose of {len(reference)}:\n{format_table(evaluation)}\n"

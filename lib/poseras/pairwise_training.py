@@ -21,6 +21,7 @@ from .part_pictures import Look, look_at
 from .predictor import Predictor
 from .structures import ImageRecords
 from .systems.deepercut_arttrack.options import STRIDE
+from .systems.deepercut_arttrack.targets import picture_scale
 
 PICTURES = 4000
 SEED = 42
@@ -56,7 +57,7 @@ def train_pairwise_models(
     for row in tqdm(rows.tolist(), unit="picture", desc="examples"):
         look, keypoints = _look(predictor, records, row)
         cells = describe_cells(look.outputs, resources, options.refinement_deviation)
-        near_px = NEAR_PX * _view_px_per_px(look)
+        near_px = NEAR_PX * float(picture_scale(look.image_to_view[None])[0])
         for pair in pairs:
             found = collect_examples(cells, keypoints, pair, rng, near_px=near_px)
             examples[pair].append(found)
@@ -70,11 +71,6 @@ def _look(predictor: Predictor, records: ImageRecords, row: int) -> tuple[Look, 
     keypoints = records.people.keypoints[first:last].astype(np.float64)
     keypoints[..., :2] = transform_points(keypoints[..., :2], look.image_to_view)
     return look, keypoints
-
-
-def _view_px_per_px(look: Look) -> float:
-    """Pixels of the view per pixel of the picture."""
-    return float(np.sqrt(abs(np.linalg.det(look.image_to_view[:, :2]))))
 
 
 def describe_cells(

@@ -181,9 +181,8 @@ def draw_guides(system: Any, look: Look) -> dict[str, np.ndarray]:
     Returns:
         `scores` and `offsets`, sheets of views of the stack that is decoded.
     """
-    options, skeleton = system.options, system.skeleton
-    stage = options.feature_stage % options.stacks
-    heatmaps = np.asarray(look.outputs[f"heatmaps.{stage}"])
+    skeleton = system.skeleton
+    heatmaps = np.asarray(look.outputs[f"heatmaps.{system.options.decoded_stack}"])
     points, joints, vectors = find_guides(system, look)
     return {
         "scores": draw_score_maps(look.view_rgb, heatmaps, skeleton, stride=OFFSETS_STRIDE),
@@ -207,7 +206,7 @@ def find_guides(system: Any, look: Look) -> tuple[np.ndarray, np.ndarray, np.nda
     candidates = _decode(system, look)
     joints, places = np.nonzero(candidates["peak_scores"] > 0)
     points = candidates["peaks_px"][joints, places]
-    offsets = look.outputs[f"offsets.{system.options.feature_stage % system.options.stacks}"]
+    offsets = look.outputs[f"offsets.{system.options.decoded_stack}"]
     inside = np.clip(np.round(points), 0, np.array(look.view_rgb.shape[1::-1]) - 1)
     x, y = np.repeat(inside.astype(np.int32).T[:, None], len(system.limbs), axis=1)
     sampled = sample_pixels(offsets[None], x[None], y[None], OFFSETS_STRIDE, "bilinear")

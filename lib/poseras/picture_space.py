@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .geometry import back_project_points, expand_box
+from .metrics.mpjpe import ROOT
 from .poses import SpaceOrigin
 from .skeleton import Skeleton
 from .structures import PersonRecords, SpaceColumns, View
 
 #: Focal length in pixels of a camera so far away that 1 m of depth changes sizes by less than 1e-4.
 _FAR_FOCAL_PX = 1e7
-_ROOT = "pelvis"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,6 @@ def express_joints(
     if camera is not None:
         return joints_camera_mm, "camera"
     rows: Sequence[int] | slice = slice(None)
-    if _ROOT in skeleton.keypoints:
-        rows = [skeleton.index_of(_ROOT)]
+    if ROOT in skeleton.keypoints:
+        rows = [skeleton.index_of(ROOT)]
     return joints_camera_mm - joints_camera_mm[:, rows].mean(axis=1, keepdims=True), "root"

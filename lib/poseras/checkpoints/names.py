@@ -66,7 +66,8 @@ class Recognised:
         preprocessing: what its pictures went through, for people.
         options: settings of `Options` that the checkpoint fixes, in values of JSON.
         view: the same of `View`.
-        joint_count: joints of the network; None for a backbone without a head.
+        joint_count: joints of the network; None for a backbone without a head, 0 where the file
+            does not tell.
     """
 
     kind: str

@@ -59,7 +59,8 @@ def keep_first_pictures(
     if pictures is None:
         pictures = table.image_index if len(table) else np.arange(len(table.images))
     known = np.unique(pictures)
-    looked_for = np.isin(records.image_index, known[:count])
+    first = known[:count]
+    looked_for = np.isin(records.image_index, first)
     if len(records) and not looked_for.any():
         raise ValueError(
             f"There must be people to look for on the first pictures of {table.source}. Received "
@@ -67,7 +68,7 @@ def keep_first_pictures(
         )
     return replace(
         test,
-        table=table.take(np.flatnonzero(np.isin(table.image_index, known[:count]))),
+        table=table.take(np.flatnonzero(np.isin(table.image_index, first))),
         records=records.take(np.flatnonzero(looked_for)),
-        origin={**test.origin, "pictures": f"the first {min(count, len(known))} of {len(known)}"},
+        origin={**test.origin, "pictures": f"the first {len(first)} of {len(known)}"},
     )

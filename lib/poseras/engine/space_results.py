@@ -169,7 +169,7 @@ def write_poses(
     files.write_json_atomically(path, {"skeleton": skeleton.to_dict(), "people": people})
     page = write_pose_page(people[:_SHOWN], skeleton, title=f"Poses in space, {folder.name}")
     files.write_text_atomically(folder / "poses_3d.html", page)
-    root = skeleton.index_of("pelvis")
+    root = skeleton.index_of(mpjpe.ROOT)
     valid = space.joints_valid[rows]
     found, truth = (
         joints[rows].astype(np.float64) - joints[rows, root : root + 1]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: The joint that poses are moved to before they are compared.
+ROOT = "pelvis"
 #: 3DPCK counts joints within this distance; AUC averages over 0, 5, ... up to it.
 PCK_MM = 150.0
 AUC_THRESHOLDS_MM = np.arange(0.0, PCK_MM + 1, 5.0)
@@ -137,7 +139,7 @@ def evaluate_poses(
     truth_mm: np.ndarray,
     names: Sequence[str],
     *,
-    root: str = "pelvis",
+    root: str = ROOT,
     valid: np.ndarray | None = None,
     variant: int = 17,
     with_scale: bool = False,
@@ -221,8 +223,20 @@ def measure_mean_pose(truth_mm: np.ndarray, reference_mm: np.ndarray, root: int)
         reference_mm: (people, joints, 3).
         root: index of the joint that all are moved by.
     """
-    truth, reference = (pose - pose[:, root : root + 1] for pose in (truth_mm, reference_mm))
-    return float(np.linalg.norm(truth - reference.mean(axis=0), axis=-1).mean())
+    answers = answer_mean_pose(truth_mm, reference_mm, root)
+    return float(np.linalg.norm(truth_mm - answers, axis=-1).mean())
+
+
+def answer_mean_pose(truth_mm: np.ndarray, reference_mm: np.ndarray, root: int) -> np.ndarray:
+    """(poses, joints, 3): the mean pose of the reference people, at the true root of each pose.
+
+    Args:
+        truth_mm: as `measure_mean_pose`, as are the next two.
+        reference_mm: see there.
+        root: see there.
+    """
+    mean = (reference_mm - reference_mm[:, root : root + 1]).mean(axis=0)
+    return truth_mm[:, root : root + 1] + mean
 
 
 def _mean(errors_mm: np.ndarray) -> float:

@@ -10,15 +10,13 @@ import keras
 import numpy as np
 
 from ...codecs import integral
+from ...metrics.mpjpe import ROOT
 from ...skeleton import Skeleton
 from . import losses, view_depth
 from .model import build_model
 from .options import Options
 
 Tensors = Mapping[str, Any]
-
-#: Errors are measured from here, see `metrics.mpjpe`.
-ROOT = "pelvis"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from ...checkpoints.adoption import adopt_from_simple_baselines
 from ...checkpoints.names import (
     Conversion,
     Form,
+    Recognised,
     Shape,
     Source,
     belongs_to_training,
@@ -47,25 +47,6 @@ _IMAGENET_FILES = {
     101: "resnet101-5d3b4d8f.pth",
     152: "resnet152-b121ed2d.pth",
 }
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """A foreign checkpoint of this system.
-
-    Attributes:
-        kind: for people.
-        preprocessing: what its pictures went through, for people.
-        options: settings of `Options` that the checkpoint fixes, in values of JSON.
-        view: the same of `View`.
-        joint_count: volumes; None for a backbone without a head, 0 where the file does not tell.
-    """
-
-    kind: str
-    preprocessing: str
-    options: dict[str, Any]
-    view: dict[str, Any] = field(default_factory=dict)
-    joint_count: int | None = None
 
 
 def recognise(shapes: Shapes) -> Recognised | None:

@@ -102,7 +102,7 @@ def _bring_to(maps: Any, part: str, target: Any, options: Options) -> Any:
 
 def decode(outputs: Tensors, limbs: Pairs, options: Options) -> dict[str, Any]:
     """Outputs to candidates; see `System.decode`."""
-    stage = options.feature_stage % options.stacks
+    stage = options.decoded_stack
     maps = {
         part: outputs.get(f"{part}.{stage}") for part in ("heatmaps", "offsets", "jitter", "scales")
     }

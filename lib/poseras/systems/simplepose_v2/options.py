@@ -164,6 +164,11 @@ class Options:
         return 2 ** _POWERS_OF_TWO.get(self.backbone, 1 + len(self.units))
 
     @property
+    def decoded_stack(self) -> int:
+        """The stack that is decoded, counted from 0."""
+        return self.feature_stage % self.stacks
+
+    @property
     def weight_of(self) -> dict[str, float]:
         """Part of the loss -> its weight."""
         return dict(zip(PARTS, self.loss_weights, strict=True))

@@ -9,7 +9,6 @@ that belong to its detection heads are left aside.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from ...checkpoints.names import (
     Conversion,
+    Recognised,
     Shape,
     Source,
     belongs_to_training,
@@ -37,25 +37,6 @@ _LIMB_SETS = {38: "published", 30: "published", 32: "tree_16", 62: "redundant_31
 #: Weights under which a head that is there learns: the original's own defaults.
 _PART_WEIGHTS = {"background": 1.0, "jitter": 100.0, "scales": 0.01}
 _PREPROCESSING = "RGB pictures / 255, normalised by ImageNet's statistics"
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """A foreign checkpoint of this system.
-
-    Attributes:
-        kind: for people.
-        preprocessing: what its pictures went through, for people.
-        options: settings of `Options` that the checkpoint fixes, in values of JSON.
-        view: the same of `View`.
-        joint_count: heatmaps; None for a backbone without a head.
-    """
-
-    kind: str
-    preprocessing: str
-    options: dict[str, Any]
-    view: dict[str, Any] = field(default_factory=dict)
-    joint_count: int | None = None
 
 
 def recognise(shapes: Shapes) -> Recognised | None:
