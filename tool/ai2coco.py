@@ -91,14 +91,13 @@ def list_jobs(chosen: argparse.Namespace) -> list[tuple[Path, Path, Path]]:
 
 def convert(annotations: Path, images: Path, output: Path, layout: Any) -> None:
     """Convert one file and say what is in the result."""
-    from tqdm import tqdm
-
     from poseras.data.ai_challenger import convert_records, list_pictures, read_records
     from poseras.data.image_size import measure_pictures
     from poseras.engine.files import write_json_atomically
+    from poseras.engine.progress import progress_bar
 
     records = read_records(annotations)
-    with tqdm(total=len(records), unit="picture", desc="sizes") as bar:
+    with progress_bar(total=len(records), unit="picture", desc="sizes") as bar:
         paths = list_pictures(records, images)
         sizes_hw = measure_pictures(paths, annotations, lambda _: bar.update())
     conversion = convert_records(records, sizes_hw, layout)

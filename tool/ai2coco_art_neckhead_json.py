@@ -46,14 +46,13 @@ def convert(annotations: Path, images: Path) -> Path:
     """Convert one file; the path of the result, whose bytes are those of the fork's."""
     import json
 
-    from tqdm import tqdm
-
     from poseras.data.ai_challenger import convert_records, list_pictures, read_records
     from poseras.data.image_size import measure_pictures
     from poseras.engine.files import write_text_atomically
+    from poseras.engine.progress import progress_bar
 
     records = read_records(annotations)
-    with tqdm(total=len(records), unit="picture", desc="sizes") as bar:
+    with progress_bar(total=len(records), unit="picture", desc="sizes") as bar:
         paths = list_pictures(records, images)
         sizes_hw = measure_pictures(paths, annotations, lambda _: bar.update())
     conversion = convert_records(records, sizes_hw, "coco17_neckhead")

@@ -95,15 +95,14 @@ def check(chosen: argparse.Namespace) -> int:
         ValueError, FileNotFoundError: see `examination.examine`; an unknown code.
         OSError: a file cannot be written.
     """
-    from tqdm import tqdm
-
     from poseras.data.dataset import load_dataset
     from poseras.data.doctor.examination import examine
     from poseras.engine.files import write_json_atomically
+    from poseras.engine.progress import progress_bar
 
     check_codes(chosen.ignore)
     dataset = load_dataset(ROOT, chosen.name)
-    with tqdm(unit="picture", disable=None, leave=False) as bar:
+    with progress_bar(unit="picture", desc="check", leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

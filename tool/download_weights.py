@@ -67,9 +67,8 @@ def bring(file: PublishedFile, to: Path | None) -> bool:
     Raises:
         ValueError, OSError: see `downloading.download`.
     """
-    from tqdm import tqdm
-
     from poseras.downloading import download
+    from poseras.engine.progress import progress_bar
 
     folder = to or ROOT / file.folder
     if file.url is None:
@@ -80,7 +79,7 @@ def bring(file: PublishedFile, to: Path | None) -> bool:
             print(f"{file.file} must be fetched by hand. {file.click}. Put it to {folder}/")
         print_command(file, folder)
         return there
-    with tqdm(desc=file.file, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+    with progress_bar(desc=file.file, unit="B", unit_scale=True, leave=False) as bar:
 
         def show(done: int, total: int | None) -> None:
             bar.total = total

@@ -89,10 +89,9 @@ def write_frames(chosen: argparse.Namespace, frames: Path, strides: dict[int, in
     """Write the folders of all sequences that are not complete, several at a time."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    from tqdm import tqdm
-
     from poseras.data import human36m_release as h36m
     from poseras.data.human36m_sequences import list_sequences
+    from poseras.engine.progress import progress_bar
 
     release = chosen.release or FOLDER / "original"
     metadata = h36m.read_metadata(chosen.metadata or release / "metadata.xml")
@@ -103,7 +102,7 @@ def write_frames(chosen: argparse.Namespace, frames: Path, strides: dict[int, in
     )
     with (
         ProcessPoolExecutor(max(chosen.processes, 1)) as pool,
-        tqdm(total=len(names), unit="sequence", desc="frames") as bar,
+        progress_bar(total=len(names), unit="sequence", desc="frames") as bar,
     ):
         jobs = []
         for name in names:
@@ -130,16 +129,15 @@ def write_frames(chosen: argparse.Namespace, frames: Path, strides: dict[int, in
 
 def write_annotations(chosen: argparse.Namespace, frames: Path, strides: dict[int, int]) -> None:
     """Write one file a subject; each is written when the subject is done."""
-    from tqdm import tqdm
-
     from poseras.data.human36m_coco import annotation_file, convert_subject
     from poseras.data.human36m_sequences import list_sequences
     from poseras.engine.files import write_json_atomically
+    from poseras.engine.progress import progress_bar
 
     output = chosen.output or FOLDER / "annotations"
     total = sum(n.action in (chosen.actions or [n.action]) for n in list_sequences(list(strides)))
     found = 0
-    with tqdm(total=total, unit="sequence", desc="annotations") as bar:
+    with progress_bar(total=total, unit="sequence", desc="annotations") as bar:
         for subject, stride in strides.items():
             stride = 1 if chosen.all_frames else stride
             conversion = convert_subject(

@@ -177,8 +177,7 @@ def make(given: argparse.Namespace) -> None:
         ValueError: see `generator.generate`.
         OSError: the same.
     """
-    from tqdm import tqdm
-
+    from poseras.engine.progress import progress_bar
     from poseras.synthetic.generator import Settings, generate
 
     settings = Settings(
@@ -190,11 +189,11 @@ def make(given: argparse.Namespace) -> None:
         seed=given.seed,
         backgrounds=list_photographs(given.backgrounds),
     )
-    with tqdm(unit="picture", disable=None, leave=False) as bar:
+    with progress_bar(unit="picture", desc="make", leave=False) as bar:
 
         def show(done: int, total: int) -> None:
-            bar.total, bar.n = total, done
-            bar.refresh()
+            bar.total = total
+            bar.update(done - bar.n)
 
         made = generate(
             given.output,

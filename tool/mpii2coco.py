@@ -154,11 +154,10 @@ def convert_lists(annot: Path, images: Path, output: Path, splits: Sequence[str]
 
 def measure(names: Sequence[str], images: Path, source: Path) -> dict[str, tuple[int, int]]:
     """Height and width of some pictures of a folder, with a progress bar."""
-    from tqdm import tqdm
-
     from poseras.data.image_size import measure_pictures
+    from poseras.engine.progress import progress_bar
 
-    with tqdm(total=len(names), unit="picture", desc="sizes") as bar:
+    with progress_bar(total=len(names), unit="picture", desc="sizes") as bar:
         paths = {name: images / name for name in names}
         return measure_pictures(paths, source, lambda _: bar.update())
 

@@ -124,12 +124,11 @@ def choose_people(release: Release, listed: Path | None) -> list[tuple[int, int]
 
 def write_crops(crops: Sequence[Crop], release: Release, images: Path, output: Path) -> None:
     """Write the pictures of all crops, each picture of the release being read once."""
-    from tqdm import tqdm
-
     from poseras.data.images import read_image
+    from poseras.engine.progress import progress_bar
 
     row, picture = -1, None
-    for crop in tqdm(sorted(crops, key=lambda crop: crop.row), unit="crop"):
+    for crop in progress_bar(sorted(crops, key=lambda crop: crop.row), unit="crop", desc="crops"):
         if crop.row != row:
             row, picture = crop.row, read_image(images / release.names[crop.row])
         write_crop(output / crop.name, picture, crop)

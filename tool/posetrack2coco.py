@@ -75,17 +75,16 @@ def convert(annotations: Path, images: Path, output: Path, splits: Sequence[str]
         output: folder for `<split>2018.json`.
         splits: train, val, test.
     """
-    from tqdm import tqdm
-
     from poseras.data.image_size import measure_pictures
     from poseras.data.posetrack_release import convert_sequences, list_pictures, read_sequences
     from poseras.engine.files import write_json_atomically
+    from poseras.engine.progress import progress_bar
 
     conversions = {}
     for split in splits:
         sequences = read_sequences(annotations / split)
         paths = list_pictures(sequences, images)
-        with tqdm(total=len(paths), unit="picture", desc=split) as bar:
+        with progress_bar(total=len(paths), unit="picture", desc=split) as bar:
             sizes_hw = measure_pictures(paths, annotations / split, lambda _, b=bar: b.update())
         conversions[split] = convert_sequences(sequences, sizes_hw, labelled=split != "test")
     for split, conversion in conversions.items():

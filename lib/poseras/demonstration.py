@@ -17,13 +17,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .data.frames import Frame, FrameSource
 from .data.pictures import name_pictures
 from .engine import files
 from .engine.pose_files import PoseFile, open_pose_file, open_table
 from .engine.preemption import StopRequest
+from .engine.progress import progress_bar
 from .engine.video_writer import VideoWriter, open_video_writer
 from .engine.write_behind import write_behind
 from .frame_prediction import Looking, find_in_frames
@@ -155,7 +155,7 @@ def _run(
     """
     count = 0
     stopped_before = stop.received  # in a first pass, whose frames are all to be written
-    with tqdm(total=source.count, unit="frame", desc="demo") as bar:
+    with progress_bar(total=source.count, unit="frame", desc="demo") as bar:
         for frame, poses in found:
             write((frame, poses))
             count += 1
@@ -184,7 +184,7 @@ def _find(
     rate = source.frame_rate or _USUAL_RATE
     if source.kind == "camera":
         return smooth_live(found, rate)
-    with tqdm(total=source.count, unit="frame", desc="find") as bar:
+    with progress_bar(total=source.count, unit="frame", desc="find") as bar:
         poses = []
         for _, of_frame in found:
             poses.append(of_frame)

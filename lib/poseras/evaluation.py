@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
@@ -31,6 +30,7 @@ from .engine import (
     space_results,
     tester,
 )
+from .engine.progress import progress_bar
 from .ensemble import average_networks
 from .metrics.coco import Evaluator, Scores, format_table
 from .outcome_scores import score_people, sequence_skeleton
@@ -325,7 +325,7 @@ def draw_outcome(
     best = {i: float(p.person_scores.max()) for i, p in outcome.people.items() if len(p)}
     chosen = sorted(best, key=lambda image_id: -best[image_id])[:count]
     place = {int(image_id): row for row, image_id in enumerate(test.table.images.ids)}
-    for image_id in tqdm(chosen, unit="picture", desc="draw", disable=not chosen):
+    for image_id in progress_bar(chosen, unit="picture", desc="draw", disable=not chosen):
         path = Path(test.table.images.paths[place[image_id]])
         target = folder / path.relative_to(test.files.images.absolute()).with_suffix(".jpg")
         picture, people = read_image(path), outcome.people[image_id]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .data.annotation import AnnotationTable
 from .data.ignored_regions import rasterise
 from .data.images import read_image
 from .engine.image_tester import bring_home
+from .engine.progress import progress_bar
 from .part_pictures import look_at, part_scores
 from .predictor import Predictor
 from .structures import ImageRecords, People
@@ -47,7 +47,7 @@ def read_people(
     """
     counted = ~table.iscrowd & (table.num_keypoints > 0)
     found = {}
-    for row in tqdm(range(len(records)), unit="picture", desc="test"):
+    for row in progress_bar(range(len(records)), unit="picture", desc="test"):
         image = records.image_index[row]
         people = np.flatnonzero(counted & (table.image_index == image)).tolist()
         pixels = read_image(table.images.paths[image])

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .codecs.pairwise import list_pairs
 from .codecs.pairwise_examples import NEAR_PX, CellPredictions, collect_examples, train_models
 from .codecs.pairwise_models import LogisticModels
 from .data.images import read_image
+from .engine.progress import progress_bar
 from .geometry import transform_points
 from .part_pictures import Look, look_at
 from .predictor import Predictor
@@ -54,7 +54,7 @@ def train_pairwise_models(
     rows = np.sort(rng.permutation(len(records))[:pictures])
     pairs = [(a, b) for a, b in list_pairs(predictor.skeleton.joint_count).tolist() if a < b]
     examples: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
-    for row in tqdm(rows.tolist(), unit="picture", desc="examples"):
+    for row in progress_bar(rows.tolist(), unit="picture", desc="examples"):
         look, keypoints = _look(predictor, records, row)
         cells = describe_cells(look.outputs, resources, options.refinement_deviation)
         near_px = NEAR_PX * float(picture_scale(look.image_to_view[None])[0])

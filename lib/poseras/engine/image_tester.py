@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import geometry
 from ..structures import ImageRecords, People
+from .progress import progress_bar
 from .tester import Batch, PredictStep, rounds
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def predict_images(
         ValueError: the network gave NaN; the message names the picture.
     """
     found: dict[int, People] = {}
-    with tqdm(total=len(records), unit="picture", disable=not progress, desc="test") as bar:
+    with progress_bar(total=len(records), unit="picture", disable=not progress, desc="test") as bar:
 
         def collect(group_of_batches: list[Batch], decoded: list[dict[str, Any]]) -> None:
             for batch, values in zip(group_of_batches, decoded, strict=True):

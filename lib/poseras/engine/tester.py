@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import geometry
 from ..structures import People, PersonRecords, SpaceColumns
 from . import rescoring
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     import keras
@@ -131,7 +131,7 @@ def predict_people(
     scores = np.zeros((len(records), joint_count))
     found = np.zeros(len(records), bool)
     depths = np.full((len(records), joint_count), np.nan)
-    with tqdm(total=len(records), unit="person", disable=not progress, desc="test") as bar:
+    with progress_bar(total=len(records), unit="person", disable=not progress, desc="test") as bar:
 
         def collect(group: list[Batch], decoded: list[dict[str, Any]]) -> None:
             for batch, values in zip(group, decoded, strict=True):
