@@ -199,7 +199,7 @@ class TestConfig:
         scales: sizes of whole pictures relative to the view, 1 among them; maps are averaged.
         all_images: let bottom-up systems also look at pictures without annotations.
         most_pictures: tests and validations look at the first so many pictures of the file alone,
-            and score these; 0 is all. CrowdPose and PoseTrack are scored by whole files.
+            and score these; 0 is all. PoseTrack is scored by whole sequences.
         true_masks: read poses inside the annotated masks of people, as pose-tensorflow's
             evaluation on COCO does; an oracle, without grouping and flip test. For
             deepercut_arttrack.

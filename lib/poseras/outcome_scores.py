@@ -39,10 +39,8 @@ def score_people(
         _tell_lacking_joints(skeleton, dataset.skeleton, "they count as missed")
         order = dataset.skeleton
         ordered = {i: results.reorder_people(p, skeleton, order) for i, p in people.items()}
-        return (
-            crowdpose_results.score_people(ordered, test.files.annotations, order.oks_sigmas),
-            {},
-        )
+        file = (test.files.annotations, order.oks_sigmas)
+        return crowdpose_results.score_people(ordered, *file, test.scored_images), {}
     if dataset.evaluation == "posetrack" and test.sequences is not None:
         order = sequence_skeleton(test)
         _tell_lacking_joints(skeleton, order, "they are left out and count as missed")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ..skeleton import Skeleton
 from ..structures import PersonRecords
 from .annotation import AnnotationTable, join_tables, read_split
@@ -65,6 +67,7 @@ class EvaluationSet:
         files: where they were read from.
         origin: for the protocol of a result: which files (as paths) and which boxes.
         sequences: PoseTrack's original files by name, None for other protocols.
+        scored_images: (images,) ids of the pictures that are scored, None for all of the file.
     """
 
     table: AnnotationTable
@@ -72,6 +75,7 @@ class EvaluationSet:
     files: EvaluationFiles
     origin: dict[str, Any]
     sequences: Sequences | None = None
+    scored_images: np.ndarray | None = None
 
 
 def find_evaluation_files(

@@ -11,9 +11,6 @@ import numpy as np
 
 from .evaluation_set import EvaluationSet
 
-#: Protocols whose scores are read from files of their own, not from the annotations of a test.
-_SCORED_WHOLE = ("posetrack", "crowdpose")
-
 
 def on_first_pictures(image_index: np.ndarray, count: int) -> np.ndarray:
     """Which rows stand on the first pictures of a file, of those that have rows at all.
@@ -40,18 +37,19 @@ def keep_first_pictures(
             with an annotation, or in a file without any of all.
 
     Returns:
-        Its `origin`, which goes into the protocol, tells how many pictures of how many there are.
+        Its `origin`, which goes into the protocol, tells how many pictures of how many there are,
+        and `count`.
 
     Raises:
-        ValueError: the protocol of the data set scores whole files, or nobody is looked for on
+        ValueError: the protocol of the data set scores whole sequences, or nobody is looked for on
             these pictures.
     """
     if not count:
         return test
     rule = test.files.dataset.evaluation
-    if rule in _SCORED_WHOLE:
+    if rule == "posetrack":
         raise ValueError(
-            f"The protocol {rule} of {test.files.dataset.name} scores the whole file. Received "
+            f"The protocol posetrack of {test.files.dataset.name} scores whole sequences. Received "
             f"test.most_pictures={count}; set it to 0, or name a smaller file under "
             "test.annotations."
         )
@@ -70,5 +68,10 @@ def keep_first_pictures(
         test,
         table=table.take(np.flatnonzero(np.isin(table.image_index, first))),
         records=records.take(np.flatnonzero(looked_for)),
-        origin={**test.origin, "pictures": f"the first {len(first)} of {len(known)}"},
+        scored_images=table.images.ids[first],
+        origin={
+            **test.origin,
+            "pictures": f"the first {len(first)} of {len(known)}",
+            "most_pictures": count,
+        },
     )

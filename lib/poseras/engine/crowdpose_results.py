@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..metrics.crowdpose import CrowdPoseEvaluation, evaluate_crowdpose
 from ..structures import People
 from .results import coco_results
@@ -44,7 +46,10 @@ class CrowdPoseScores:
 
 
 def score_people(
-    people_of_image: Mapping[int, People], annotations: Path, sigmas: Sequence[float]
+    people_of_image: Mapping[int, People],
+    annotations: Path,
+    sigmas: Sequence[float],
+    image_ids: np.ndarray | None = None,
 ) -> CrowdPoseScores:
     """CrowdPose's numbers for some people.
 
@@ -52,13 +57,25 @@ def score_people(
         people_of_image: image id -> people, joints in the order of the file.
         annotations: the file, whose images have a `crowdIndex`.
         sigmas: one per joint.
+        image_ids: (images,), the pictures that count; None for all of the file.
 
     Raises:
         ValueError: a picture has no crowd index, or there is nobody to score.
     """
     dataset = json.loads(annotations.read_bytes())
+    if image_ids is not None:
+        dataset = _on_images(dataset, set(image_ids.tolist()))
     rows = coco_results(people_of_image)
     return CrowdPoseScores(
         tools=evaluate_crowdpose(dataset, rows, sigmas=sigmas, boundaries="tools"),
         paper=evaluate_crowdpose(dataset, rows, sigmas=sigmas, boundaries="paper"),
     )
+
+
+def _on_images(dataset: dict[str, Any], image_ids: set[int]) -> dict[str, Any]:
+    """The part of an annotation file that tells of some pictures."""
+    return {
+        **dataset,
+        "images": [image for image in dataset["images"] if image["id"] in image_ids],
+        "annotations": [row for row in dataset["annotations"] if row["image_id"] in image_ids],
+    }

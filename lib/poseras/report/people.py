@@ -145,13 +145,24 @@ def _gather(
         truth, rules = ground_truth_columns(counted), KEYPOINT_RULES
     return RunPeople(
         skeleton=skeleton,
-        truth=truth,
+        truth=truth.on_images(_find_scored_images(run, table)),
         detections=detections,
         found=found,
         images=table.images,
         rules=rules,
         notes=_describe_files(run, table, skeleton, known),
     )
+
+
+def _find_scored_images(run: Run, table: AnnotationTable) -> np.ndarray:
+    """(images,) ids of the pictures that the test looked at: `test.most_pictures`, or all."""
+    count = int(run.protocol.get("most_pictures") or 0)
+    if not count:
+        return table.images.ids
+    seen = np.arange(len(table.images))
+    if not run.protocol.get("all_images"):
+        seen = np.unique(table.image_index)
+    return table.images.ids[seen[:count]]
 
 
 def find_known_joints(run: Run, skeleton: Skeleton, root: Path) -> np.ndarray:

@@ -1,8 +1,10 @@
 """A training or a test on the first pictures of a file: who is learned, looked for and scored."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import config as main_config
@@ -12,6 +14,8 @@ from poseras.data.evaluation_set import find_evaluation_files, load_evaluation_s
 from poseras.data.first_pictures import keep_first_pictures
 from poseras.data.training_samples import load_training_samples
 from poseras.image_evaluation import evaluate_by_settings, load_test_pictures
+from poseras.outcome_scores import score_people
+from poseras.structures import People
 
 #: Picture of each person; 30 has nobody. The file lists pictures in the order of `IMAGES`.
 OWNERS, IMAGES = (20, 10, 10, 40), (10, 20, 30, 40)
@@ -148,15 +152,33 @@ def test_first_pictures_without_a_detection_are_an_error(project_root, folder):
         keep_first_pictures(whole, 2)
 
 
-def test_what_is_scored_by_its_whole_file_is_not_cut(project_root, folder):
+def test_crowdpose_is_scored_on_the_first_pictures_alone(project_root, folder):
     path = folder / "people.json"
     content = json.loads(path.read_text())
     for person in content["annotations"]:
         person["keypoints"] = [50, 50, 2] * 14
+    for image, index in zip(content["images"], (0.0, 0.5, 0.9, 0.9), strict=True):
+        image["crowdIndex"] = index
+    content["categories"] = [{"id": 1, "name": "person"}]
     path.write_text(json.dumps(content))
     files = find_files(project_root, folder, "CrowdPose")
-    with pytest.raises(ValueError, match="crowdpose of CrowdPose scores the whole file. Received"):
-        load_test_pictures(files, files.dataset.skeleton, most_pictures=1)
+    skeleton = files.dataset.skeleton
+    found = People(np.full((1, 14, 2), 50.0), np.ones((1, 14)), np.ones(1))
+    for count, levels, recall in ((1, [1, 0, 0], 0.5), (2, [1, 1, 0], 1 / 3), (0, [1, 1, 2], 0.25)):
+        test, _ = load_test_pictures(files, skeleton, most_pictures=count)
+        scores, _ = score_people({10: found}, test, skeleton, "fast")
+        assert scores.protocol()["images_per_level"] == dict(
+            zip(("easy", "medium", "hard"), levels, strict=True)
+        )
+        assert scores.stats["AR"] == pytest.approx(recall)
+
+
+def test_posetrack_is_scored_by_whole_sequences(project_root, folder):
+    files = find_files(project_root, folder)
+    whole = load_evaluation_set(files, files.dataset.skeleton)
+    posetrack = replace(files, dataset=replace(files.dataset, evaluation="posetrack"))
+    with pytest.raises(ValueError, match="posetrack of COCO scores whole sequences. Received"):
+        keep_first_pictures(replace(whole, files=posetrack), 1)
 
 
 def test_a_negative_number_of_pictures_is_refused():

@@ -87,6 +87,26 @@ def test_wrong_results_are_refused_with_their_folder(project, change, message):
         read(project, folder)
 
 
+def test_people_on_pictures_that_the_test_left_out_do_not_count(project):
+    poses = [(1, 0.7, project.pose())]
+    path = project.root / "data" / "Made" / "val.json"
+    first = json.loads(path.read_text())["images"][0]["id"]
+    whole = read(project, project.write_run("whole", poses)).truth
+    part = read(project, project.write_run("part", poses, most_pictures=1)).truth
+    assert part.ids.tolist() == whole.ids[whole.image_ids == first].tolist()
+    assert 0 < len(part) < len(whole) and part.images.tolist() == [first]
+
+
+def test_of_all_pictures_the_first_ones_count_even_without_people(project):
+    path = project.root / "data" / "Made" / "val.json"
+    empty = {"id": 9, "file_name": "9.png", "height": 80, "width": 140}
+    edit(path, lambda content: content["images"].insert(0, empty))
+    seen = {"most_pictures": 1, "all_images": True}
+    folder = project.write_run("one", [(1, 0.7, project.pose())], **seen)
+    assert read(project, folder).truth.images.tolist() == [9]
+    assert len(read(project, folder).truth) == 0
+
+
 def test_crowdpose_takes_its_own_areas_and_leaves_out_empty_predictions(project):
     path = project.root / "data" / "Made" / "dataset.yaml"
     path.write_text(path.read_text().replace("evaluation: coco", "evaluation: crowdpose"))
