@@ -135,7 +135,8 @@ def evaluate_pictures(
     )
     find: FindPeople
     if true_masks:
-        find, flip_test, scales = partial(read_people, predictor, test.table), False, (1.0,)
+        find = partial(read_people, predictor, test.table, on_bad_sample=on_bad_sample)
+        flip_test, scales = False, (1.0,)
     else:
         predictor = pad_for_merging(predictor, flip_test=flip_test, scales=scales)
         find = partial(

@@ -8,10 +8,13 @@ Source: `eval_mscoco.py` of pose-tensorflow.
 
 from __future__ import annotations
 
+import logging
+
 import cv2
 import numpy as np
 
 from .data.annotation import AnnotationTable
+from .data.coco_format import OnBadSample
 from .data.ignored_regions import rasterise
 from .data.images import read_image
 from .engine.image_tester import bring_home
@@ -22,6 +25,8 @@ from .structures import ImageRecords, People
 from .systems.deepercut_arttrack.options import STRIDE
 from .systems.deepercut_arttrack.oracle import read_poses_in_masks
 
+log = logging.getLogger("poseras")
+
 #: What a protocol says of such a test.
 PROTOCOL = {
     "people": "read inside their annotated masks; nobody had to be found",
@@ -30,7 +35,10 @@ PROTOCOL = {
 
 
 def read_people(
-    predictor: Predictor, table: AnnotationTable, records: ImageRecords
+    predictor: Predictor,
+    table: AnnotationTable,
+    records: ImageRecords,
+    on_bad_sample: OnBadSample = "stop",
 ) -> dict[int, People]:
     """Everybody with keypoints and a mask, where the network says that their joints are.
 
@@ -38,20 +46,31 @@ def read_people(
         predictor: of a network of parts.
         table: with segmentations.
         records: the pictures.
+        on_bad_sample: `stop` at an unreadable picture or a bad segmentation, or `skip` the picture
+            and say so in the log.
 
     Returns:
-        Row of the records -> people in pixels of the picture, all with the score 1.
+        Row of the records -> people in pixels of the picture, all with the score 1; none for a
+        picture that was skipped.
 
     Raises:
-        ValueError: nobody has both, or a segmentation is not in COCO's form.
+        FileNotFoundError: a picture is not there.
+        ValueError: nobody has both, a picture cannot be read, or a segmentation is not in COCO's
+            form.
     """
     counted = ~table.iscrowd & (table.num_keypoints > 0)
     found = {}
     for row in progress_bar(range(len(records)), unit="picture", desc="test"):
         image = records.image_index[row]
         people = np.flatnonzero(counted & (table.image_index == image)).tolist()
-        pixels = read_image(table.images.paths[image])
-        masks = [_draw_mask(table, person, pixels.shape[:2]) for person in people]
+        try:
+            pixels = read_image(table.images.paths[image])
+            masks = [_draw_mask(table, person, pixels.shape[:2]) for person in people]
+        except (OSError, ValueError) as error:
+            if on_bad_sample == "stop":
+                raise
+            log.warning("Skipped: %s", error)
+            continue
         found[row] = _read_picture(predictor, pixels, [mask for mask in masks if mask.any()])
     if not any(map(len, found.values())):
         raise ValueError(

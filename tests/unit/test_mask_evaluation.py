@@ -68,10 +68,12 @@ def make_predictor(people, skeleton, outputs=("parts", "refinement")):
     return Predictor(system, network, default_view(system.options), None, snapshot)
 
 
-def evaluate(predictor, folder, project_root, monkeypatch, **settings):
+def evaluate(predictor, folder, project_root, monkeypatch, changes=None, **settings):
     monkeypatch.setattr("poseras.image_evaluation.describe_test", lambda *given, **named: named)
     told = {f"test.{name}": value for name, value in settings.items()}
-    config = main_config.build_config({"test.true_masks": True, "data.workers": 1, **told})
+    config = main_config.build_config(
+        {"test.true_masks": True, "data.workers": 1, **told, **(changes or {})}
+    )
     files = find_evaluation_files(
         project_root,
         "COCO",
@@ -119,6 +121,24 @@ def test_the_first_pictures_alone_are_looked_at_and_scored(
     first = evaluate(predictor, tmp_path, project_root, monkeypatch, most_pictures=1)
     assert set(whole.people) == {1, 2} and set(first.people) == {1}
     assert first.evaluation.stats["AP"] > 0.9 > 0.6 > whole.evaluation.stats["AP"]
+
+
+def test_a_missing_picture_stops_the_test_or_is_skipped(
+    people, skeleton, tmp_path, project_root, monkeypatch, caplog
+):
+    write_set(tmp_path, people, skeleton)
+    path = tmp_path / "people.json"
+    content = json.loads(path.read_text())
+    content["images"].append({**content["images"][0], "id": 2, "file_name": "lost.png"})
+    content["annotations"].append({**content["annotations"][0], "id": 12, "image_id": 2})
+    path.write_text(json.dumps(content))
+    predictor = make_predictor(people, skeleton)
+    with pytest.raises(FileNotFoundError, match="lost.png"):
+        evaluate(predictor, tmp_path, project_root, monkeypatch)
+    changes = {"data.on_bad_sample": "skip"}
+    outcome = evaluate(predictor, tmp_path, project_root, monkeypatch, changes)
+    assert set(outcome.people) == {1} and outcome.protocol["pictures_skipped"] == 1
+    assert "lost.png" in caplog.text
 
 
 def test_without_refinement_joints_stand_at_the_centres_of_cells(
