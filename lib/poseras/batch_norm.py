@@ -20,6 +20,7 @@ _FUSED_TYPES = ("float32", "bfloat16", "float16")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, faster in training; arguments and variables are the same.
 
+    Synchronised over several devices it takes Keras' way, on one device the kernel.
     The moving variance takes the batch's variance over n values as Keras does, not over n - 1.
 
     Input: (batch, height, width, channels); anything else goes Keras' way.
@@ -43,15 +44,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _has_kernel(self, inputs: Any) -> bool:
         renorm = getattr(self, "renorm", False)  # Keras 3.8 does not know it
-        plain = self.scale and self.center and not self.synchronized and not renorm
         return (
             keras.backend.backend() == "tensorflow"
-            and plain
+            and self.scale
+            and self.center
+            and not renorm
+            and not (self.synchronized and _has_other_devices())
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and self.compute_dtype in _FUSED_TYPES
             and self.variable_dtype == "float32"
         )
+
+
+def _has_other_devices() -> bool:
+    """Whether the batch is spread over several devices, whose statistics may have to be joined."""
+    import tensorflow as tf  # as in `_normalise`
+
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1
 
 
 def _normalise(x: Any, *, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:

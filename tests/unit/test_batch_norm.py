@@ -1,5 +1,7 @@
 """The fused BatchNorm against Keras' own layer."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -81,6 +83,21 @@ def test_what_the_kernel_cannot_do_goes_the_usual_way(shape, arguments):
     np.testing.assert_array_equal(layer(inputs, training=True), usual(inputs, training=True))
     for found, expected in zip(layer.variables, usual.variables, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_synchronised_it_takes_the_kernel_where_there_is_one_device():
+    layer = BatchNormalization(**ARGUMENTS, synchronized=True)
+    layer.build((2, 3, 3, 4))
+    step = tf.function(lambda x: layer(x, training=True))
+    graph = step.get_concrete_function(tf.TensorSpec((2, 3, 3, 4))).graph.as_graph_def()
+    assert "FusedBatchNormV3" in {node.op for node in graph.node}
+
+
+def test_synchronised_it_joins_the_statistics_of_several_devices(monkeypatch):
+    layer = BatchNormalization(**ARGUMENTS, synchronized=True)
+    strategy = SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: strategy)
+    assert not layer._has_kernel(tf.zeros((2, 3, 3, 4)))
 
 
 def test_it_trains_under_a_keras_that_knows_no_renorm():

@@ -61,6 +61,7 @@ def measure():
     import numpy as np
     import tensorflow as tf
 
+    from poseras.batch_norm import BatchNormalization
     from poseras.engine.distribute import make_strategy
     from poseras.engine.train_step import StepSettings, TrainStep
 
@@ -86,7 +87,7 @@ def measure():
             x = keras.layers.Conv2D(8, 3, use_bias=False, name=name)(x)
             if normalisation != "none":
                 shared = normalisation == "synchronised"
-                x = keras.layers.BatchNormalization(synchronized=shared, name=f"{name}.bn")(x)
+                x = BatchNormalization(synchronized=shared, name=f"{name}.bn")(x)
             x = keras.layers.ReLU(name=f"{name}.relu")(x)
         x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
         return keras.Model(image, keras.layers.Dense(3, name="out")(x))
