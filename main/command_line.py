@@ -80,11 +80,18 @@ def prepare_environment(view: View) -> None:
 
 def train_parser() -> argparse.ArgumentParser:
     """The command line of train.py."""
-    examples = ("--gpu 0-1", "--gpu 0-1 --continue", "--gpu 0 --set train.batch_size=16 run=small")
+    examples = (
+        "--gpu 0-1",
+        "--gpu 0-1 --continue",
+        "--gpu 0 --set train.batch_size=16 run=small",
+        "--draw-samples 12",
+    )
     about = "Train a pose network. Writes output/{log,model_dump}/<dataset>/<run>/."
     parser = make_parser("train.py", about, examples)
     resume = "go on from the newest snapshot of the run, bit for bit"
     parser.add_argument("--continue", dest="resume", action="store_true", help=resume)
+    draw = "draw the first N samples and their target maps into output/vis/, and do not train"
+    parser.add_argument("--draw-samples", metavar="N", type=int, default=0, help=draw)
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import command_line
 import config as main_config
@@ -22,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = command_line.parse_arguments(command_line.train_parser(), arguments)
     with one_line_errors("train.py"):
         settings = main_config.load_config(chosen.config, chosen.set, published=chosen.cfg)
-        train_network(settings, chosen.gpu, chosen.resume)
+        train_network(settings, chosen.gpu, resume=chosen.resume, draw=chosen.draw_samples)
 
 
-def train_network(config: Config, gpu: str | None, resume: bool) -> None:
-    """Train the network of a config from its first step, or from where it stopped, to the end."""
+def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -> None:
+    """Train the network of a config to the end, or draw what it would learn from."""
     recipe, data, test = config.train, config.data, config.test
     skeleton = choose_skeleton(ROOT, data.trainset, data.skeleton)
     sample = options_module(config.system).SAMPLE
@@ -35,18 +36,14 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
     )
     files = None
     if recipe.validate_every_epochs:
+        own = (test.annotations, test.detections)
+        boxless = test.use_gt_box or sample == "image"
+        people: dict[str, Any] = {"use_gt_box": boxless, "gt_people": test.gt_people}
         files = find_evaluation_files(
-            ROOT,
-            data.testset,
-            test.split,
-            annotations=test.annotations,
-            detections=test.detections,
-            images=test.images,
-            use_gt_box=test.use_gt_box or sample == "image",
-            gt_people=test.gt_people,
+            ROOT, data.testset, test.split, *own, images=test.images, **people
         )
     command_line.prepare_environment(config.view)
-    from poseras import training
+    from poseras import sample_pictures, training
     from poseras.engine import distribute, workers
 
     gpus = distribute.parse_gpus(gpu, distribute.count_gpus())
@@ -73,6 +70,9 @@ def train_network(config: Config, gpu: str | None, resume: bool) -> None:
             on_bad_sample=data.on_bad_sample,
             validation=training.Validation(files, test) if files else None,
         )
+        if draw:
+            sample_pictures.write_samples(job, draw, main_config.output_folder(config, "vis"))
+            return
         training.train_people(job, strategy)
 
 

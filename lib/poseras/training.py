@@ -149,7 +149,7 @@ def train_people(job: TrainingJob, strategy: Any) -> keras.Model:
         schedule=take(Schedule, recipe, steps_per_epoch=steps),
         step_settings=step_settings,
         run=take(RunSettings, recipe, **_folders(job)),
-        make_batches=partial(_make_batches, job, samples),
+        make_batches=partial(make_batches, job, samples),
         metadata=_describe(job),
         strategy=strategy,
         load_weights=partial(_load_weights, job, system),
@@ -220,7 +220,17 @@ def load_resources(
     return systems.load_resources(system_name, options, skeleton, earlier, root)
 
 
-def _make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
+def make_batches(job: TrainingJob, samples: SampleLog, share: Share) -> Any:
+    """The batches of a training.
+
+    Args:
+        job: whose samples and augmentation.
+        samples: where bad samples are noted.
+        share: the part of them that is asked for.
+
+    Returns:
+        What `pipeline.build_training_batches` returns.
+    """
     halves = job.view.augmentation.half_body_probability > 0
     shared: dict[str, Any] = {
         "batch_size": job.recipe.batch_size,

@@ -46,6 +46,7 @@ TOP |= {
     "downloading",
     "pairwise_training",
     "part_pictures",
+    "sample_pictures",
     "mask_evaluation",
     "outcome_scores",
 }
