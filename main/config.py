@@ -283,7 +283,10 @@ def build_config(differences: Mapping[str, Any]) -> Config:
     own = {key: value for key, value in differences.items() if key.startswith("options.")}
     config = apply_differences(config, own)
     config = replace(config, view=module.default_view(config.options))
-    return _relate_files(apply_differences(config, differences), getattr(module, "FILES", ()))
+    config = apply_differences(config, differences)
+    if hasattr(module, "check_view"):
+        module.check_view(config.options, config.view)
+    return _relate_files(config, getattr(module, "FILES", ()))
 
 
 def _relate_files(config: Config, names: Sequence[str]) -> Config:

@@ -69,7 +69,9 @@ def run(config: Config, snapshot: Path, chosen: Namespace) -> None:
     style = (test.draw_style, test.draw_threshold)
     shown = {"csv": chosen.csv, "window": chosen.show, "smooth": chosen.smooth}
     showing = Showing(*style, **shown, parts=chosen.parts)
-    predictor = load_predictor(loaded, differences=network, strategy=strategy, root=ROOT)
+    predictor = load_predictor(
+        loaded, differences=network, strategy=strategy, root=ROOT, finds_people=True
+    )
     demonstrate(predictor, source, Path(chosen.output), looking, showing)
 
 

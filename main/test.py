@@ -59,8 +59,9 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     strategy = make_strategy(parse_gpus(gpu, count_gpus()))
     network = {k: v for k, v in flatten(config).items() if k.startswith(("options.", "view."))}
     loaded = snapshot_choice.open_snapshot(snapshot, config, ROOT)
-    predictor = load_predictor(loaded, differences=network, strategy=strategy, root=ROOT)
     test = config.test
+    known: dict[str, Any] = {"strategy": strategy, "root": ROOT, "differences": network}
+    predictor = load_predictor(loaded, finds_people=not test.true_masks, **known)
     parts = PartPictures(predictor) if test.draw_parts else None
     others = [
         load_predictor(snapshot_choice.open_snapshot(path, config, ROOT), strategy=strategy)

@@ -85,8 +85,10 @@ def export(source: Path, target: Path) -> list[str]:
     if form == "tensorflow":
         write_bundle(target, entries)
     else:
+        has_frame = hasattr(rooms, "frame")
+        wrapper, numbers = rooms.frame(snapshot.metadata["counters"]) if has_frame else ("", {})
         with unfinished_file(target) as path:
-            write_pytorch_file(path, entries)
+            write_pytorch_file(path, entries, wrapper=wrapper, numbers=numbers)
     return [f"written   {name} {entries[name].shape}" for name in entries]
 
 

@@ -138,10 +138,10 @@ def write_crop(path: Path, picture: Any, crop: Crop) -> None:
     """Resize a picture (height, width, 3) to the scale of a person, and write the part of it."""
     import cv2
 
-    height, width = crop.resized_hw
-    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
-    x1, y1, x2, y2 = crop.corners
-    cv2.imwrite(str(path), resized[y1 - 1 : y2, x1 - 1 : x2, ::-1])
+    from poseras.data.matlab_resize import resize_like_matlab
+
+    factor = 1 / float(crop.crop_to_image[0, 0])
+    cv2.imwrite(str(path), resize_like_matlab(picture, factor, crop.corners)[..., ::-1])
 
 
 def write_lists(crops: Sequence[Crop], output: Path) -> None:

@@ -126,8 +126,12 @@ def train(chosen: argparse.Namespace) -> None:
     parts: tuple[Any, ...] = (models.pairs, models.lower, models.upper, models.weights)
     write_logistic_models(output, *parts)
     print(f"{output}: {len(models.pairs)} models of {min(pictures, len(records))} pictures")
-    for pair in missing:
-        print(f"no examples of {_name(table.skeleton, pair)}: no model")
+    if missing:
+        named = ", ".join(_name(table.skeleton, pair) for pair in missing)
+        print(
+            f"no model, as no picture has examples: {named}. A test does not compare these pairs; "
+            "train on more pictures, in which both joints are labelled."
+        )
 
 
 def _name(skeleton: Skeleton, pair: tuple[int, int]) -> str:

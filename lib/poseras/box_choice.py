@@ -47,5 +47,6 @@ def choose_boxes(
     if detector_run:
         from .predictor import load_predictor
 
-        return BottomUpBoxes(load_predictor(find_run(root, detector_run), strategy=strategy))
+        found = find_run(root, detector_run)
+        return BottomUpBoxes(load_predictor(found, strategy=strategy, finds_people=True))
     return WholePictures()

@@ -214,7 +214,7 @@ def score_pictures(
     skeleton: Skeleton,
     evaluator: Evaluator = "pycocotools",
 ) -> Outcome:
-    """Find everybody and score them.
+    """Find everybody and score them; where nobody is found, the score is 0.
 
     Args:
         find: the network.
@@ -232,7 +232,7 @@ def score_pictures(
         "person_score": "mean of the keypoint scores, 0 for joints that were not found",
     }
     evaluation = None
-    if len(test.table) and people:
+    if len(test.table):
         evaluation, described = score_people(people, test, skeleton, evaluator)
         if evaluation is not None:
             protocol["evaluation"] = {**evaluation.protocol(), **described}

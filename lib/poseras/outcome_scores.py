@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .data.dataset import MAT_SUFFIX
 from .data.evaluation_set import EvaluationSet
 from .data.mat_annotations import read_head_size
@@ -26,12 +28,19 @@ from .structures import People
 
 log = logging.getLogger("poseras")
 
+_FAR_PX = -1e6
+
 
 def score_people(
     people: Mapping[int, People], test: EvaluationSet, skeleton: Skeleton, evaluator: Evaluator
 ) -> tuple[Scores | None, dict[str, Any]]:
-    """The scores by the protocol of the data set, and what else its protocol must say."""
+    """The scores by the protocol of the data set, and what else its protocol must say.
+
+    Where nobody is found they are those of an empty result.
+    """
     dataset = test.files.dataset
+    if dataset.evaluation in ("coco", "crowdpose") and not any(map(len, people.values())):
+        people = _find_nobody(test, skeleton)
     if dataset.evaluation == "coco":
         sigmas = sigmas_for(skeleton, dataset.skeleton)
         return results.score_people(people, test.table, sigmas, evaluator), {}
@@ -60,6 +69,14 @@ def score_people(
     return None, {}
 
 
+def _find_nobody(test: EvaluationSet, skeleton: Skeleton) -> dict[int, People]:
+    """One person far from all pictures, who costs nothing: COCO's tools take no empty list."""
+    ids = test.table.images.ids if test.scored_images is None else test.scored_images
+    joints = skeleton.joint_count
+    stray = People(np.full((1, joints, 2), _FAR_PX), np.ones((1, joints)), np.zeros(1))
+    return {int(ids[0]): stray}
+
+
 def _score_ai_challenger(
     people: Mapping[int, People], test: EvaluationSet, skeleton: Skeleton
 ) -> Scores:
@@ -69,7 +86,7 @@ def _score_ai_challenger(
     ordered = {i: results.reorder_people(p, skeleton, order) for i, p in people.items()}
     indices = reindex_joints(skeleton.keypoints, order)
     table = replace(test.table, keypoints=take_joints(test.table.keypoints, indices))
-    return ai_challenger_results.score_people(ordered, table)
+    return ai_challenger_results.score_people(ordered, table, test.scored_images)
 
 
 def sequence_skeleton(test: EvaluationSet) -> Skeleton:

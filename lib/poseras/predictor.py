@@ -230,7 +230,8 @@ class Predictor:
         """The step of a flip test or none, traced once; `scales` are those of bottom-up systems."""
         key = (flip_test, tuple(scales))
         if key not in self._steps:
-            network = at_scales(self.system, self.model, scales, self.view.stride)
+            looks = (self.view.stride, self.view.border_rgb)
+            network = at_scales(self.system, self.model, scales, *looks)
             self._steps[key] = tester.make_predict_step(
                 self.system, network, self.strategy, flip_test
             )
@@ -274,6 +275,7 @@ def load_predictor(
     differences: dict[str, Any] | None = None,
     strategy: Any = None,
     root: Path = Path(),
+    finds_people: bool = False,
 ) -> Predictor:
     """Build the network of a snapshot and give it the weights.
 
@@ -287,15 +289,20 @@ def load_predictor(
             `view.margin: 1.3`.
         strategy: a `tf.distribute.Strategy`, the devices; TensorFlow's current one by default.
         root: of the project, where relative paths among the differences start.
+        finds_people: whether people will be looked for; a network whose system could not tell them
+            apart is then refused before it is built.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or does not fit its own settings changed by `differences`.
+        ValueError: it is damaged, does not fit its own settings changed by `differences`, or
+            cannot tell people apart.
     """
     strategy = strategy or current_strategy()
     snapshot = shipped_weights() if snapshot is None else snapshot
     loaded = snapshot if isinstance(snapshot, Snapshot) else read_snapshot(snapshot)
     system, view = build_system(loaded, differences or {}, root)
+    if finds_people and hasattr(system, "check_grouping"):
+        system.check_grouping()
     with strategy.scope():
         model = system.build_model()
         assign_weights(model, loaded.arrays, use_ema=loaded.has_ema, source=loaded.path)
@@ -340,6 +347,8 @@ def build_system(
     usual = flatten(module.default_view(stored))
     own = {key: value for key, value in metadata["view"].items() if value != usual.get(key)}
     view = apply_differences(module.default_view(options), {**own, **changed["view"]})
+    if hasattr(module, "check_view"):
+        module.check_view(options, view)
     skeleton = Skeleton.from_dict(metadata["skeleton"])
     resources = snapshot.part("resources")
     if options != stored:  # which may name other tables than those of the snapshot

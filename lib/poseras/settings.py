@@ -155,11 +155,11 @@ def _coerce_setting(setting: Setting, value: Any) -> Any:
 def _coerce(value: Any, declared: Any) -> Any:
     """A value of the declared type, from that type, from JSON's or from text.
 
-    Types are bool, int, float, str, a Literal, a tuple of these, or one of these or None.
+    Types are bool, int, float, str, a Literal, a tuple of these, or a choice of these and None.
     """
     origin = get_origin(declared)
     if origin in (Union, types.UnionType):
-        return _coerce_optional(value, get_args(declared))
+        return _coerce_union(value, get_args(declared))
     if origin is Literal:
         return _coerce_literal(value, get_args(declared))
     if origin is tuple:
@@ -175,8 +175,11 @@ def _coerce(value: Any, declared: Any) -> Any:
     return readers[declared](value)
 
 
-def _coerce_optional(value: Any, arms: tuple[Any, ...]) -> Any:
-    if value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", "")):
+def _coerce_union(value: Any, arms: tuple[Any, ...]) -> Any:
+    """A value of the first type that takes it; none only where None is one of them."""
+    optional = types.NoneType in arms
+    empty = value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))
+    if optional and empty:
         return None
     rules = []
     for arm in arms:
@@ -186,7 +189,7 @@ def _coerce_optional(value: Any, arms: tuple[Any, ...]) -> Any:
             return _coerce(value, arm)
         except _Mismatch as mismatch:
             rules.append(str(mismatch))
-    raise _Mismatch(" or ".join([*rules, "none"]))
+    raise _Mismatch(" or ".join([*rules, "none"] if optional else rules))
 
 
 def _coerce_literal(value: Any, allowed: tuple[Any, ...]) -> Any:

@@ -288,7 +288,8 @@ def make_validation(job: TrainingJob, system: Any, strategy: Any) -> Validate | 
         0, where nobody was found. None where the job has nothing to measure.
 
     Raises:
-        ValueError: the split has no annotations to measure by.
+        ValueError: the split has no annotations to measure by, or the system needs more to tell
+            people apart.
     """
     if job.validation is None:
         return None
@@ -349,11 +350,23 @@ def _find_main_number(
     return main_number
 
 
+def _check_grouping(system: Any) -> None:
+    """Refuse a validation whose people could not be told apart, before the first step."""
+    try:
+        if hasattr(system, "check_grouping"):
+            system.check_grouping()
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Or --set train.validate_every_epochs=0 trains without validation."
+        ) from error
+
+
 def _make_image_validation(
     job: TrainingJob, validation: Validation, system: Any, strategy: Any
 ) -> Validate:
     """`make_validation` of a bottom-up system."""
     files, test = validation.files, validation.test
+    _check_grouping(system)
     pictures, records = load_test_pictures(
         files,
         system.skeleton,

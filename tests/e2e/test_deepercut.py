@@ -11,7 +11,7 @@ import pytest
 import yaml
 from scipy.io import savemat
 
-from poseras.engine.snapshot import read_metadata
+from poseras.engine.snapshot import read_metadata, read_snapshot
 
 TINY = (
     "system=deepercut_arttrack",
@@ -103,11 +103,76 @@ def test_people_of_pictures_of_different_sizes_are_learned_and_found(project, ta
 
 
 @pytest.mark.slow
+def test_a_run_that_stops_within_an_epoch_goes_on_bit_by_bit(project, tables):
+    """Two padded pictures a step, three an epoch, ignored regions, rates that fall in between."""
+    check(tables())
+    tiny = (text for text in TINY if text != "run=tiny")
+    told = ("--set", *tiny, "train.batch_size=2", "options.use_ignore_mask=true")
+    check(project.run("train.py", "--gpu", "cpu", *told, "run=whole", "train.total_steps=6"))
+    check(project.run("train.py", "--gpu", "cpu", *told, "run=parts", "train.total_steps=3"))
+    more = (*told, "run=parts", "train.total_steps=6")
+    done = check(project.run("train.py", "--gpu", "cpu", "--continue", *more))
+    assert "step 3 of 6" in done.stderr
+    dump = project.root / "output" / "model_dump" / "COCO"
+    whole, parts = (read_snapshot(dump / r / "snapshot_3.safetensors") for r in ("whole", "parts"))
+    assert whole.metadata["counters"] == parts.metadata["counters"]
+    assert whole.metadata["counters"]["step"] == 6 and whole.metadata["counters"]["epoch"] == 3
+    assert whole.arrays.keys() == parts.arrays.keys() and len(whole.arrays) > 100
+    differ = [k for k in whole.arrays if not np.array_equal(whole.arrays[k], parts.arrays[k])]
+    assert not differ
+    earlier = read_snapshot(dump / "parts" / "snapshot_1.safetensors").arrays
+    assert any(not np.array_equal(earlier[name], parts.arrays[name]) for name in earlier)
+
+
+@pytest.mark.slow
+def test_several_people_of_the_real_sample_of_coco_are_learned_tested_and_drawn(
+    project, tables, samples
+):
+    """Four photographs show nobody's left ear and left ankle: the pair is not compared."""
+    for kind in ("annotations", "images"):
+        link = project.root / "data" / "COCO" / kind
+        link.unlink()
+        link.symlink_to(samples / "COCO" / kind)
+    check(tables())
+    recipe = ("--config", "deepercut_coco", "--gpu", "cpu", "--set")
+    named = ("options.pairwise_statistics=data/COCO/pairwise", "options.pairwise_models=")
+    check(project.run("train.py", *recipe, *LIGHT, *named))
+    dump = project.root / "output" / "model_dump" / "COCO" / "deepercut_coco"
+    snapshot = max(dump.glob("snapshot_*.safetensors"))
+    assert read_metadata(snapshot)["counters"]["step"] == 3
+    trained = check(tables("--model-file", str(snapshot), "--pictures", "4")).stdout
+    assert "135 models of 4 pictures" in trained and "left_ear and left_ankle. A test" in trained
+
+    told = ("options.pairwise_models=data/COCO/pairwise", "options.sparse_graph=all")
+    file = ("--model-file", str(snapshot))
+    drawing = ("test.draw_parts=true", "test.draw_count=3")
+    tested = check(project.run("test.py", *recipe[:-1], *file, "--set", *told, *drawing)).stderr
+    assert tested.count("No logistic model of 1 of 136 pairs") == 1
+    assert "not compared: left_ear and left_ankle. They" in tested
+    result = project.root / "output" / "result" / "COCO" / "deepercut_coco"
+    metrics = json.loads((result / "metrics.json").read_text())
+    assert metrics["protocol"]["pictures_looked_at"] > 1 and 0 <= metrics["metrics"]["AP"] <= 1
+    people = json.loads((result / "result.json").read_text())
+    assert len(people) > metrics["protocol"]["pictures_looked_at"]
+    drawn = project.root / "output" / "vis" / "COCO" / "deepercut_coco"
+    pictures = {path.stem: cv2.imread(str(path)) for path in drawn.glob("*.jpg")}
+    originals = {p.stem: p for p in (samples / "COCO" / "images" / "val2017").glob("*.jpg")}
+    assert len(pictures) == 3 and pictures.keys() <= originals.keys()
+    for name, picture in pictures.items():
+        original = cv2.imread(str(originals[name]))
+        assert picture.shape == original.shape and (picture != original).any()
+    parts = {path.stem for path in (drawn / "parts").glob("*.jpg")}
+    assert parts == {f"{n}_{k}" for n in pictures for k in ("people", "scores", "pairwise")}
+
+
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_one_line(project, tables):
     settings = ("--gpu", "cpu", "--set", *TINY)
     done = project.run("train.py", *settings)
     assert done.returncode == 2 and "No pairwise files at" in done.stderr
     check(tables())
+    done = project.run("train.py", *settings, "train.validate_every_epochs=1")
+    assert done.returncode == 2 and "train.validate_every_epochs=0 trains without" in done.stderr
     frozen = [text.replace("norm=trained", "norm=frozen") for text in settings]
     done = project.run("train.py", *frozen)
     assert done.returncode == 2 and "frozen needs pretrained weights" in done.stderr

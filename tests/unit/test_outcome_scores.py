@@ -72,6 +72,39 @@ def test_statistics_of_the_sample_are_of_its_fourteen_joints(converted):
     assert statistics.joint_count == 14
 
 
+@pytest.mark.parametrize("dataset", ["COCO", "CrowdPose", "AIChallenger"])
+@pytest.mark.parametrize("evaluator", ["fast", "both"])
+def test_a_test_in_which_nobody_is_found_has_the_score_0(
+    tmp_path, project_root, dataset, evaluator
+):
+    skeleton = choose_skeleton(project_root, [dataset])
+    points = np.random.default_rng(1).integers(0, 40, (skeleton.joint_count, 2))
+    person = {
+        "keypoints": np.column_stack([points, np.full(len(points), 2)]).ravel().tolist(),
+        **{"id": 1, "image_id": 5, "category_id": 1, "num_keypoints": len(points)},
+        **{"bbox": [0, 0, 40, 40], "area": 1600, "iscrowd": 0},
+    }
+    image = {"id": 5, "file_name": "5.png", "height": 50, "width": 50, "crowdIndex": 0.5}
+    categories = [{"id": 1, "name": "person", "keypoints": list(skeleton.keypoints)}]
+    content = {"images": [image], "annotations": [person], "categories": categories}
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    (tmp_path / "5.png").touch()
+    named = {"annotations": str(tmp_path / "people.json"), "images": str(tmp_path)}
+    files = find_evaluation_files(project_root, dataset, "val", use_gt_box=True, **named)
+    test, records = load_test_pictures(files, skeleton)
+    nobody = np.zeros((0, skeleton.joint_count, 2))
+    found = {0: People(nobody, nobody[..., 0], np.zeros(0))}
+    outcome = score_pictures(lambda _: found, test, records, skeleton, evaluator)
+    assert outcome.people == {}
+    stats = outcome.evaluation.stats
+    assert (stats["AP"], stats["AP .5"], stats["AP .75"]) == (0, 0, 0)
+    assert all(value in (0, -1) for value in stats.values())  # -1: nobody is of that size
+    write_outcome(outcome, tmp_path / "result")
+    assert json.loads((tmp_path / "result" / "result.json").read_text()) == []
+    metrics = json.loads((tmp_path / "result" / "metrics.json").read_text())
+    assert metrics["metrics"]["AP"] == 0 and metrics["protocol"]["evaluation"]
+
+
 def test_people_of_a_matlab_file_are_scored_by_pck_and_written(tmp_path, project_root):
     random = np.random.default_rng(0)
     dataset = np.zeros((1, 2), [("image", object), ("size", object), ("joints", object)])

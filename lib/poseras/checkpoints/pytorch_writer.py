@@ -50,6 +50,12 @@ class _Pickle:
         content = pickle.encode_long(value)
         self.op(pickle.LONG1, bytes([len(content)]) + content)
 
+    def number(self, value: float) -> None:
+        if isinstance(value, int):
+            self.integer(value)
+        else:
+            self.op(pickle.BINFLOAT, struct.pack(">d", value))
+
     def integers(self, values: tuple[int, ...]) -> None:
         self.op(pickle.MARK)
         for value in values:
@@ -87,7 +93,11 @@ class _Pickle:
 
 
 def write_pytorch_file(
-    path: str | Path, state_dict: Mapping[str, np.ndarray], *, wrapper: str = ""
+    path: str | Path,
+    state_dict: Mapping[str, np.ndarray],
+    *,
+    wrapper: str = "",
+    numbers: Mapping[str, float] | None = None,
 ) -> None:
     """Write a state dict.
 
@@ -96,6 +106,7 @@ def write_pytorch_file(
         state_dict: name to array: floats of 16 to 64 bits, int32, int64, uint8, booleans.
         wrapper: the key that holds it in an outer dict, `state_dict` for training checkpoints; ""
             writes the dict itself.
+        numbers: what else the outer dict holds, such as the epoch.
 
     Raises:
         ValueError: an array of another type.
@@ -109,6 +120,10 @@ def write_pytorch_file(
     text = _Pickle()
     if wrapper:
         text.op(pickle.EMPTY_DICT)
+        for name, number in (numbers or {}).items():
+            text.text(name)
+            text.number(number)
+            text.op(pickle.SETITEM)
         text.text(wrapper)
     text.ordered_dict()
     text.op(pickle.MARK)

@@ -182,7 +182,7 @@ class LogisticModels:
         if not len(rows):
             raise ValueError(
                 f"There is no logistic model of the joints {first} and {second}. Add it, or leave "
-                "the pair out of sparse_graph."
+                "the pair out of the graph."
             )
         return int(rows[0])
 

@@ -144,21 +144,30 @@ def _take(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return ops.take(flat, ((image * height + y) * width + x) * channels + channel, axis=0)
 
 
-def resize_maps(maps: Tensor, size_hw: tuple[Tensor, Tensor], mode: ResizeMode) -> Tensor:
+def resize_maps(
+    maps: Tensor,
+    size_hw: tuple[Tensor, Tensor],
+    mode: ResizeMode,
+    *,
+    extent_hw: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Maps at another resolution, without smoothing where that is lower.
 
     Args:
         maps: (batch, height, width, ...).
         size_hw: height and width of the result in cells.
         mode: how values between cell centres come about.
+        extent_hw: height and width of what the result shows, from the upper left corner, in cells
+            of `maps`, which need not be whole numbers; all of it by default.
 
     Returns:
         (batch, *size_hw, ...).
     """
     for axis, length in enumerate(size_hw, start=1):
         old = ops.shape(maps)[axis]
+        extent = old if extent_hw is None else extent_hw[axis - 1]
         cells = ops.arange(length, dtype="float32") + 0.5
-        position = cells * (ops.cast(old, "float32") / ops.cast(length, "float32")) - 0.5
+        position = cells * (ops.cast(extent, "float32") / ops.cast(length, "float32")) - 0.5
         base = ops.floor(position)
         shape = [-1 if place == axis else 1 for place in range(len(maps.shape))]
         taps = []

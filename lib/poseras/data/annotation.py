@@ -126,7 +126,8 @@ def read_split(
         from .mat_annotations import read_mat_people
 
         network, own = skeleton or dataset.skeleton, tuple(dataset.skeletons.values())
-        return read_mat_people(path, files.images, network, own, dataset.derived)
+        told = skeleton is not None
+        return read_mat_people(path, files.images, network, own, dataset.derived, told=told)
     return read_coco(
         path,
         files.images,

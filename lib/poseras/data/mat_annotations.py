@@ -32,6 +32,8 @@ def read_mat_people(
     skeleton: Skeleton,
     keypoint_sets: Sequence[Skeleton] = (),
     derived: Mapping[str, Sequence[str]] | None = None,
+    *,
+    told: bool = True,
 ) -> AnnotationTable:
     """Everybody in a file, all people of a picture, not only the first.
 
@@ -43,6 +45,8 @@ def read_mat_people(
         keypoint_sets: of the file's data set, one of which it numbers, see `_choose_numbered`; the
             skeleton by default.
         derived: joints of the skeleton that the file lacks -> those whose middle they are.
+        told: whether the skeleton is that of a network, which then decides how the file's joints
+            are numbered; otherwise the file's highest joint does.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,7 +63,7 @@ def read_mat_people(
     by_picture = [_read_people(entry, row, path) for row, entry in enumerate(entries)]
     owners = np.repeat(np.arange(len(entries)), [len(members) for members in by_picture])
     people = [person for members in by_picture for person in members]
-    numbered = _choose_numbered(people, skeleton, keypoint_sets or (skeleton,), path)
+    numbered = _choose_numbered(people, skeleton, keypoint_sets or (skeleton,), path, told)
     keypoints = _gather_keypoints(people, numbered, path)
     boxes = enclose_points(keypoints[..., :2], keypoints[..., 2] > 0)
     table = ImageTable(
@@ -90,29 +94,37 @@ def _choose_numbered(
     skeleton: Skeleton,
     keypoint_sets: Sequence[Skeleton],
     path: Path,
+    told: bool,
 ) -> Skeleton:
     """The keypoint set whose joints a file numbers.
 
-    It is the one with as many joints as the highest id of the whole file tells, the network's own
-    before the others. Where there is none, it is the network's own, if that is one of the sets.
+    It is that of a network that is told, if it is one of the sets and all ids fit it. Otherwise it
+    is the one with as many joints as the highest id of the whole file tells. The log says which one
+    it is, and warns where another set would fit as well.
 
     Raises:
         ValueError: the network's skeleton is none of the data set's, and no set fits.
     """
     own = [known for known in keypoint_sets if known.keypoints == skeleton.keypoints]
-    known = (*own, *keypoint_sets)
     count = int(max((rows[:, 0].max() for rows in people), default=-1)) + 1
-    fitting = [numbered for numbered in known if numbered.joint_count == count]
+    exact = [numbered for numbered in keypoint_sets if numbered.joint_count == count]
+    fitting = [numbered for numbered in own if told and count <= numbered.joint_count] or exact
     if not fitting and not own and count:
-        names = " or ".join(numbered.name for numbered in known)
+        names = " or ".join(numbered.name for numbered in keypoint_sets)
         raise ValueError(
             f"{path} must number the joints of {names}, as whose data set it is read. Received "
             f"{count} joints; data.trainset, or data.testset of a test, names the data set of the "
             "file."
         )
-    numbered = (fitting or known)[0]
-    if numbered.keypoints != skeleton.keypoints:
-        logger.info("%s numbers the joints of %s.", path, numbered.name)
+    numbered = (fitting or own or keypoint_sets)[0]
+    logger.info("%s numbers %d joints, which are those of %s.", path, count, numbered.name)
+    other = next((known for known in exact if known.joint_count < numbered.joint_count), None)
+    if other is not None:
+        logger.warning(
+            "Its highest joint is the last one of %s. If it numbers those, the network must be "
+            "theirs: --set data.skeleton=%s.",
+            *(other.name, other.name),
+        )
     return numbered
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import geometry
+from ..codecs.resampling import resize_maps
 from ..structures import ImageRecords, People
 from .progress import progress_bar
 from .tester import Batch, PredictStep, rounds
@@ -23,15 +24,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("poseras")
 
 
-def at_scales(system: Any, model: keras.Model, scales: Sequence[float], stride: int) -> Any:
+#: px; what sticks out of a size by less than this is a rounding.
+_ROUNDING_PX = 1e-2
+
+
+def at_scales(
+    system: Any,
+    model: keras.Model,
+    scales: Sequence[float],
+    stride: int,
+    border_rgb: tuple[int, int, int] = (0, 0, 0),
+) -> Any:
     """A network that looks at its pictures in several sizes and takes the mean.
+
+    Both sides of a picture are resized by the scale itself, so that nobody is stretched; what is
+    missing to the stride is border to the right and below, whose cells are cut off the maps again.
 
     Args:
         system: gives `merge_scales`.
         model: the network.
         scales: sizes relative to the view, 1 among them, none twice. A scale above 1 shows no more
             detail than the view, so let the view be the largest one.
-        stride: both sides of a picture become multiples of it.
+        stride: both sides of a resized picture are padded to multiples of it.
+        border_rgb: colour of the border, that of the view.
 
     Returns:
         What is called like a model; the model itself for one scale of 1.
@@ -48,21 +63,68 @@ def at_scales(system: Any, model: keras.Model, scales: Sequence[float], stride: 
         return model
     import tensorflow as tf
 
-    def resize(images: tf.Tensor, scale: float) -> tf.Tensor:
-        sides = tf.cast(tf.shape(images)[1:3], tf.float32) * (scale / stride)
-        size = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1) * stride
-        resized = tf.image.resize(images, size, method="bicubic", antialias=True)
-        return tf.clip_by_value(resized, 0.0, 255.0)
-
     def run(images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         images = tf.cast(images, tf.float32)
-        found = {
-            scale: model(images if scale == 1 else resize(images, scale), training=training)
-            for scale in scales
-        }
-        return system.merge_scales([found.pop(1.0), *found.values()])
+        looks = [model(images, training=training)]
+        for scale in scales:
+            if scale != 1:
+                found = model(_resize(images, scale, stride, border_rgb), training=training)
+                looks.append(_cut_border(found, looks[0], scale))
+        return system.merge_scales(looks)
 
     return run
+
+
+def _resize(
+    images: tf.Tensor, scale: float, stride: int, border_rgb: tuple[int, int, int]
+) -> tf.Tensor:
+    """Pictures (batch, height, width, 3) times a scale, in a border to multiples of the stride."""
+    import tensorflow as tf
+
+    sides = tf.cast(tf.shape(images)[1:3], tf.float32) * scale
+    size = tf.cast(tf.math.ceil((sides - _ROUNDING_PX) / stride), tf.int32)
+    size = tf.maximum(size, 1) * stride
+    # The kernel of tf.image.resize(..., "bicubic", antialias=True), whose factors are those of the
+    # rounded sides.
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=size,
+        scale=[scale, scale],
+        translation=[0.0, 0.0],
+        kernel_type="keyscubic",
+        antialias=True,
+    )
+    down, across = (
+        tf.range(size[axis], dtype=tf.float32) + 0.5 < sides[axis] + _ROUNDING_PX for axis in (0, 1)
+    )
+    inside = (down[:, None] & across[None])[..., None]  # (height, width, 1)
+    return tf.where(inside, tf.clip_by_value(resized, 0.0, 255.0), tf.cast(border_rgb, tf.float32))
+
+
+def _cut_border(
+    outputs: dict[str, tf.Tensor], whole: dict[str, tf.Tensor], scale: float
+) -> dict[str, tf.Tensor]:
+    """Maps of resized pictures without their border.
+
+    Args:
+        outputs: maps of pictures times `scale`, with a border to the right and below.
+        whole: maps of the pictures themselves.
+        scale: of the pictures.
+
+    Returns:
+        Maps that show what those of `whole` show, in cells of about the size of theirs: exactly
+        that wherever the picture is a whole number of cells.
+    """
+    import tensorflow as tf
+
+    cut = {}
+    for name, maps in outputs.items():
+        extent = tf.cast(tf.shape(whole[name])[1:3], tf.float32) * scale
+        size = tf.maximum(tf.cast(tf.round(extent), tf.int32), 1)
+        cut[name] = resize_maps(
+            maps, (size[0], size[1]), "bilinear", extent_hw=(extent[0], extent[1])
+        )
+    return cut
 
 
 def predict_images(

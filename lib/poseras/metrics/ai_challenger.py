@@ -9,6 +9,7 @@ Source: the public evaluation script of the challenge (AI_Challenger_2017).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ SIGMAS = (
 #: 0.50, 0.55, ..., 0.95, as the script's `linspace` has them; OKS must lie above.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _SEEN = 1
+_ENDING = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def evaluate_ai_challenger(
     Args:
         reference: pictures of an annotation file, with `image_id`, `human_annotations` (name ->
             [x1, y1, x2, y2]) and `keypoint_annotations` (name -> 42 numbers).
-        predictions: pictures with `image_id`, whose extension is dropped, and
+        predictions: pictures with `image_id`, whose ending (.jpg) is dropped, and
             `keypoint_annotations`. Of several on one picture the last counts.
 
     Raises:
@@ -158,7 +160,7 @@ def read_poses(picture: Mapping[str, Any]) -> np.ndarray:
 
 
 def _stem(picture: Mapping[str, Any], where: str) -> str:
-    """The `image_id` without an extension."""
+    """The `image_id` without a picture's ending; other dots belong to the name."""
     if "image_id" not in picture:
         raise ValueError(f"Each picture of the {where} must have an image_id.")
-    return str(picture["image_id"]).partition(".")[0]
+    return _ENDING.sub("", str(picture["image_id"]))

@@ -11,7 +11,7 @@ Source: Chopra and Rao, "The partition problem", 1993; Kappes et al., EMMCVPR 20
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
@@ -70,7 +70,7 @@ class _Program:
 
 
 def prove(graph: Graph, start: Solution, time_limit_s: float) -> Solution:
-    """The best solution, or the better of `start` and what was found in time.
+    """The best solution, or the best of `start` and all that was found in time.
 
     Args:
         graph: the instance.
@@ -78,7 +78,8 @@ def prove(graph: Graph, start: Solution, time_limit_s: float) -> Solution:
         time_limit_s: above 0.
 
     Returns:
-        A solution whose `bound` equals its objective where it is `complete`.
+        A solution whose `bound` equals its objective where it is `complete`; elsewhere the bound is
+        what was proven in time.
 
     Raises:
         ValueError: the time limit is not positive.
@@ -90,10 +91,12 @@ def prove(graph: Graph, start: Solution, time_limit_s: float) -> Solution:
         objective = graph.objective(active, np.arange(len(graph)))
         return Solution(active, np.arange(len(graph)), objective, True, objective)
     deadline = time.monotonic() + time_limit_s
-    program, bound, rounds = _make_program(graph), -np.inf, 0
+    program, bound, rounds, best = _make_program(graph), -np.inf, 0, start
     while (left := deadline - time.monotonic()) > 0:
         integer = rounds >= _RELAXED_ROUNDS
         result = program.solve(integer, left)
+        if integer and result.x is not None:
+            best = _better(graph, best, result.x)
         found = result.mip_dual_bound if integer else result.fun
         if result.status != 0 or result.x is None:
             if integer and found is not None:
@@ -102,9 +105,9 @@ def prove(graph: Graph, start: Solution, time_limit_s: float) -> Solution:
         bound = max(bound, float(found if found is not None else result.fun))
         broken = _add_broken_cycles(program, result.x[len(graph) :])
         if integer and not broken:
-            return _better(graph, start, result.x, bound)
+            return replace(best, complete=True, bound=min(bound, best.objective))
         rounds = rounds + 1 if broken else _RELAXED_ROUNDS
-    return Solution(start.active, start.cluster, start.objective, False, bound)
+    return replace(best, complete=False, bound=bound)
 
 
 def _make_program(graph: Graph) -> _Program:
@@ -147,8 +150,11 @@ def _add_broken_cycles(program: _Program, joined: np.ndarray) -> int:
     return len(seen)
 
 
-def _better(graph: Graph, start: Solution, variables: np.ndarray, bound: float) -> Solution:
-    """The solution of the program, or `start` where that is as good."""
+def _better(graph: Graph, best: Solution, variables: np.ndarray) -> Solution:
+    """The clusters that the variables join, or `best` where that is as good.
+
+    They are a solution even where the variables break cycles: whatever is linked is joined.
+    """
     active = variables[: len(graph)] > 0.5
     joined = variables[len(graph) :] > 0.5
     first, second = graph.edges[joined].T
@@ -156,6 +162,6 @@ def _better(graph: Graph, start: Solution, variables: np.ndarray, bound: float) 
     parts = coo_array((entries, (first, second)), shape=(len(graph),) * 2)
     cluster = number_clusters(connected_components(parts, directed=False)[1])
     objective = graph.objective(active, cluster)
-    if start.objective <= objective + 1e-9:
-        active, cluster, objective = start.active, start.cluster, start.objective
-    return Solution(active, cluster, objective, True, min(bound, objective))
+    if best.objective <= objective + 1e-9:
+        return best
+    return Solution(active, cluster, objective, False)

@@ -117,9 +117,7 @@ def improve(graph: Graph, max_work: int | None, kicks: int) -> Solution:
     search.label[:] = KEPT
     search.collect()
     try:
-        _join_greedily(search)
-        _descend(search, set())
-        search.keep_better()
+        _start(search)
         _kick(search, kicks)
     except LimitReached:
         search.settle()  # what was done before the limit stands
@@ -130,8 +128,32 @@ def improve(graph: Graph, max_work: int | None, kicks: int) -> Solution:
     return Solution(active, cluster, graph.objective(active, cluster), complete)
 
 
-def _join_greedily(search: Search) -> None:
-    """Join the two clusters that gain most, until none gains."""
+def _start(search: Search) -> None:
+    """Descend from the greedy joins twice: clusters meet in the order of their numbers.
+
+    The first time they are numbered by their first nodes, the second time by their leaders, as in
+    the code of the authors.
+    """
+    leaders = _join_greedily(search)
+    joined = search.cluster.copy()
+    _descend(search, set())
+    search.keep_better()
+    if np.all(leaders[:-1] < leaders[1:]):
+        return  # that is the same order
+    order = np.argsort(np.argsort(leaders))
+    search.label[:], search.cluster = KEPT, order[joined]
+    search.collect()
+    _descend(search, set())
+    search.keep_better()
+
+
+def _join_greedily(search: Search) -> np.ndarray:
+    """Join the two clusters that gain most, until none gains.
+
+    Returns:
+        (clusters,) the leader of each: its first node, or where clusters were joined the leader of
+        that with more neighbours, of equal ones the lower one.
+    """
     first, second, cost = _crossing(search)
     gain = np.zeros((len(search.members),) * 2)
     linked = np.zeros(gain.shape, bool)
@@ -140,12 +162,14 @@ def _join_greedily(search: Search) -> None:
     linked[first, second] = linked[second, first] = True
     shown = np.where(linked, gain, -np.inf)  # -inf where there is nothing to join
     best = shown.max(axis=1, initial=-np.inf)
+    leaders = np.array([nodes[0] for nodes in search.members], np.int64)
     while len(best):
         a = int(np.argmax(best))
         if best[a] < 0:
             break
         b = int(np.argmax(shown[a]))
         search.spend(len(search.graph))
+        leaders[a] = min((-linked[c].sum(), leaders[c]) for c in (a, b))[1]
         search.members[a] = np.concatenate([search.members[a], search.members[b]])
         search.members[b] = search.members[b][:0]
         gain[a] += gain[b]
@@ -159,7 +183,11 @@ def _join_greedily(search: Search) -> None:
         shown[b] = shown[:, b] = -np.inf
         best = np.maximum(best, shown[:, a])
         best[stale] = shown[stale].max(axis=1)
+    left = leaders[[len(nodes) > 0 for nodes in search.members]]
     search.settle()
+    leaders = np.empty_like(left)
+    leaders[search.cluster[left]] = left
+    return leaders
 
 
 def _crossing(search: Search) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """Pairwise statistics, probabilities, costs and clusters against the original."""
 
+import re
+
 import numpy as np
 import pytest
 import yaml
@@ -14,10 +16,10 @@ from poseras.codecs.pairwise_models import (
     probability_cost,
 )
 from poseras.ops.multicut import make_graph, solve_multicut
+from poseras.systems.deepercut_arttrack.grouping import gather_people
 
 FOLDER = "deepercut_arttrack/"
 SAMPLES = "samples/deepercut_coco_pairwise/"
-PEOPLE = FOLDER + "pairwise17.npz"
 
 
 @pytest.fixture
@@ -84,38 +86,60 @@ def test_costs_are_clipped_as_in_the_original(golden, tag):
     )
 
 
-@pytest.mark.golden(PEOPLE, keys=r"pair_(?P<tag>\d+_\d+)_index")
-def test_features_of_a_pair_of_joints_equal_the_original(golden, tag, models):
-    assert tag, f"no case in {PEOPLE}"
-    case = golden.load(PEOPLE)
+def test_features_of_pairs_of_joints_equal_the_original(golden, graph_case, models):
+    case = golden.load(f"{FOLDER}{graph_case}.npz")
     detections = load_detections(case)
-    a, b = map(int, tag.split("_"))
-    rows = [np.flatnonzero(detections.joints == joint) for joint in (a, b)]
-    first, second = (r[i] for r, i in zip(rows, case[f"pair_{tag}_index"].T, strict=True))
-    features = compare(detections, first, second)
-    # Float32 vectors, as the original has them.
-    np.testing.assert_allclose(features, case[f"pair_{tag}_feat"], rtol=1e-6, atol=1e-6)
-    found = models.probabilities(models.find(a, b), features)
-    np.testing.assert_allclose(found, case[f"pair_{tag}_prob"], rtol=1e-6)
+    listed = [match for key in case if (match := re.fullmatch(r"pair_(\d+)_(\d+)_index", key))]
+    assert listed, f"no pair in {graph_case}"
+    for match in listed:
+        a, b = map(int, match.groups())
+        rows = [np.flatnonzero(detections.joints == joint) for joint in (a, b)]
+        first, second = (r[i] for r, i in zip(rows, case[f"pair_{a}_{b}_index"].T, strict=True))
+        features = compare(detections, first, second)
+        # Float32 vectors, as the original has them.
+        np.testing.assert_allclose(features, case[f"pair_{a}_{b}_feat"], rtol=1e-6, atol=1e-6)
+        found = models.probabilities(models.find(a, b), features)
+        np.testing.assert_allclose(found, case[f"pair_{a}_{b}_prob"], rtol=1e-6)
 
 
-@pytest.mark.golden(PEOPLE, keys="out_(?P<tag>pw_prob)")
-def test_graph_and_people_equal_the_original(golden, tag, models):
-    assert tag, f"no case in {PEOPLE}"
-    case = golden.load(PEOPLE)
+def make_instance(case, models):
+    """The graph problem of a case, and its solution by the original."""
     detections = load_detections(case)
     joints = case["out_person_conf"].shape[1]
     sparse = [tuple(pair) for pair in case["sparse_graph"].tolist()]
     edges, probabilities = link_detections(detections, models, joints, sparse)
-    wanted = case["out_pw_index"].astype(np.int64)
-    real = wanted[:, 0] != wanted[:, 1]  # behind them the original has unused rows
-    ours = {tuple(e): p for e, p in zip(edges.tolist(), probabilities, strict=True)}
-    theirs = dict(zip(map(tuple, wanted[real].tolist()), case["out_pw_prob"][real, 0], strict=True))
-    assert ours.keys() == theirs.keys()
-    np.testing.assert_allclose([ours[key] for key in theirs], list(theirs.values()), rtol=1e-6)
-    unary = probability_cost(detections.scores)
+    instance = probability_cost(detections.scores), edges, probability_cost(probabilities)
+    return probabilities, instance, (case["solver_class"] == 0, case["solver_cluster"])
+
+
+def test_probabilities_and_costs_of_the_graph_equal_the_original(golden, graph_case, models):
+    case = golden.load(f"{FOLDER}{graph_case}.npz")
+    probabilities, (unary, edges, costs), _ = make_instance(case, models)
+    rows = case["out_pw_index"].astype(np.int64)
+    real = rows[:, 0] != rows[:, 1]  # behind them the original has unused rows
+    theirs = {tuple(edge): row for row, edge in enumerate(rows.tolist()) if real[row]}
+    assert set(map(tuple, edges.tolist())) == theirs.keys() and len(edges) == len(theirs)
+    order = [theirs[tuple(edge)] for edge in edges.tolist()]
+    # Float32 vectors, as the original has them, and float64 from there.
+    np.testing.assert_allclose(probabilities, case["out_pw_prob"][order, 0], rtol=1e-6)
+    np.testing.assert_allclose(costs, case["out_pw_cost"][order, 0], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(unary, case["out_unary_cost"][:, 0], rtol=1e-6)
-    instance = unary, edges, probability_cost(probabilities)
-    solution = solve_multicut(*instance)
-    active, cluster = case["solver_class"] == 0, case["solver_cluster"]
-    assert solution.objective <= make_graph(*instance).objective(active, cluster) + 1e-6
+
+
+def test_clusters_have_no_higher_energy_than_those_of_the_original(golden, graph_case, models):
+    case = golden.load(f"{FOLDER}{graph_case}.npz")
+    _, instance, theirs = make_instance(case, models)
+    # Both solvers stop at gains of 1e-6.
+    assert solve_multicut(*instance).objective <= make_graph(*instance).objective(*theirs) + 1e-6
+
+
+def test_people_of_the_original_clusters_equal_the_original(golden, graph_case, assert_same_people):
+    case = golden.load(f"{FOLDER}{graph_case}.npz")
+    detections, cluster = load_detections(case), case["solver_cluster"]
+    theirs = case["out_person_conf"]
+    np.testing.assert_array_equal(case["out_unLab"].T, [detections.joints, cluster])
+    np.testing.assert_array_equal(case["out_pos"], detections.points_px)
+    everybody = np.ones(len(detections), bool)  # suppressed detections are people there, too
+    people = gather_people(detections, everybody, cluster, theirs.shape[1])
+    # Weighted means in float64, summed in another order.
+    assert_same_people(people.keypoints_px, theirs, 1e-9)

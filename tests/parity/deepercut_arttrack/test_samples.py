@@ -14,14 +14,23 @@ from poseras.systems.deepercut_arttrack.targets import encode
 FILE = "deepercut_arttrack/make_batch.npz"
 #: Class of data sets -> x of a mirrored joint is width + this - x.
 OFFSETS = {"mpii": 0.0, "default": -1.0, "coco": -1.0, "penn_action": 1.0}
-#: Sets of joints whose mirror image the class swaps, by the number of joints of its maps.
-TABLES = {14: "mirror_map_mpii", 17: "mirror_map_coco", 13: "mirror_map_penn_action"}
 
 
 def read_case(tag):
     """Class, scale and mirrored of a case's name."""
     match = re.fullmatch(r"(.+)_s([\d.]+)_m([01])", tag)
     return match[1], float(match[2]), match[3] == "1"
+
+
+def find_mirrored_joints(golden, kind, joints):
+    """(joints,) the mirror image of each, by the table of the class, else by its length."""
+    tables = golden.manifest("deepercut_arttrack/tables.json")
+    listed = [name for name in tables if name.startswith("mirror_map_")]
+    listed.sort(key=lambda name: name != f"mirror_map_{kind}")
+    fitting = [tables[name] for name in listed if len(tables[name]) == joints]
+    if not fitting:
+        pytest.skip(f"tables.json has no mirror_map of {joints} joints")
+    return np.array(fitting[0])
 
 
 @pytest.mark.golden(FILE, keys="out_(?P<tag>.+)_inputs")
@@ -36,7 +45,7 @@ def test_pictures_are_resized_and_mirrored_bit_for_bit(golden, tag):
 @pytest.mark.golden(FILE, keys="out_(?P<tag>.+)_score")
 def test_targets_of_a_scaled_and_mirrored_sample_equal_the_original(golden, tag):
     assert tag, f"no case in {FILE}"
-    case, tables = golden.load(FILE), golden.manifest("deepercut_arttrack/tables.json")
+    case = golden.load(FILE)
     kind, scale, mirrored = read_case(tag)
     wanted = case[f"out_{tag}_score"]
     joints = wanted.shape[-1]
@@ -46,7 +55,7 @@ def test_targets_of_a_scaled_and_mirrored_sample_equal_the_original(golden, tag)
     keypoints = np.zeros((1, 1, joints, 3), np.float32)
     ids, places = case["joints"][:, 0], case["joints"][:, 1:].astype(np.float64)
     if mirrored:
-        ids = np.array(tables[TABLES[joints]])[ids]
+        ids = find_mirrored_joints(golden, kind, joints)[ids]
     keypoints[0, 0, ids, :2] = places @ matrix[:, :2].T + matrix[:, 2]
     keypoints[0, 0, ids, 2] = 2
     size = resize_and_mirror(case["image"], scale, mirrored).shape[:2]

@@ -1,17 +1,19 @@
 """The original's data sets: a COCO root, MPII's crops; and its learning rates."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from poseras.data.annotation import read_coco
+from poseras.data.annotation import AnnotationTable, read_coco
 from poseras.data.dataset import load_dataset
-from poseras.data.ignored_regions import rasterise_regions
+from poseras.data.ignored_regions import rasterise, rasterise_regions
 from poseras.data.image_records import training_pictures
 from poseras.data.mpii_crops import JOINT_ORDER, list_crops
 from poseras.data.mpii_release import Release
 from poseras.engine.schedule import Schedule
+from poseras.structures import ImageRecords
 from poseras.systems.deepercut_arttrack.published_config import translate
 
 FOLDER = "deepercut_arttrack/"
@@ -36,9 +38,21 @@ def test_learning_rates_of_all_iterations_equal_the_original(golden, tag):
     np.testing.assert_allclose(ours, case["lr"], rtol=1e-15, atol=0)
 
 
+@dataclasses.dataclass
+class Root:
+    """A COCO root as the training reads it, and what the original read of it."""
+
+    table: AnnotationTable
+    records: ImageRecords
+    items: list
+
+    def people_of(self, row):
+        """Those of a picture who count, as rows of the records."""
+        return slice(*self.records.first_person[row : row + 2])
+
+
 @pytest.fixture
 def coco_root(golden, tmp_path, project_root):
-    """The records of the case's file as the training reads them, and the case."""
     case = golden.load(FOLDER + "coco_dataset.json")
     path = tmp_path / "annotations" / "person_keypoints_train2014.json"
     path.parent.mkdir()
@@ -46,44 +60,53 @@ def coco_root(golden, tmp_path, project_root):
     dataset = load_dataset(project_root, "COCO")
     images = tmp_path / "images" / "train2014"
     table = read_coco(path, images, dataset.skeleton, segmentations=True)
-    return training_pictures(table, small_area=0.0), case
+    records = training_pictures(table, small_area=0.0)
+    rows = {int(image_id): row for row, image_id in enumerate(records.image_ids)}
+    # The original keeps pictures of which nothing is learned: ours are those with people.
+    items = [item for item in case["items"] if item["persons"]]
+    assert items and sorted(rows) == sorted(item["coco_id"] for item in items)
+    return Root(table, records, [(rows[item["coco_id"]], item) for item in items])
 
 
 def test_the_people_of_a_root_are_those_of_the_original(coco_root):
-    records, case = coco_root
-    rows = {int(image_id): row for row, image_id in enumerate(records.image_ids)}
-    shown = [item for item in case["items"] if item["persons"]]
-    assert shown and sorted(rows) == sorted(item["coco_id"] for item in shown)
-    for item in shown:
-        row = rows[item["coco_id"]]
+    records = coco_root.records
+    for row, item in coco_root.items:
         path = records.images.paths[records.image_index[row]]
         assert path.endswith(item["im_path_suffix"])
         height, width = records.images.sizes_hw[records.image_index[row]].tolist()
         assert [3, height, width] == item["im_size"]
-        first, last = records.first_person[row : row + 2]
-        people = records.people.keypoints[first:last]
+        people = records.people.keypoints[coco_root.people_of(row)]
         ours = [
             [[joint, *person[joint, :2].tolist()] for joint in np.flatnonzero(person[:, 2])]
             for person in people
         ]
         assert ours == item["persons"]
+        if "visibilities" in item:
+            assert people[..., 2].tolist() == item["visibilities"]
+
+
+def test_the_masks_of_people_are_those_of_the_original(coco_root):
+    table, numbers = coco_root.table, coco_root.records.people.annotation_ids
+    for row, item in coco_root.items:
+        size = tuple(item["im_size"][1:])
+        people = np.flatnonzero(np.isin(table.annotation_ids, numbers[coco_root.people_of(row)]))
+        masks = [rasterise(table.segmentation(person), size) for person in people]
+        assert [*size, len(masks)] == item["gt_segm_shape"]
+        assert sum(int(mask.sum()) for mask in masks) == item["gt_segm_sum"]
 
 
 def test_regions_without_keypoints_are_those_of_the_original(coco_root, golden):
-    records, case = coco_root
     masks = golden.load(FOLDER + "coco_dataset_weights.npz")
-    rows = {int(image_id): row for row, image_id in enumerate(records.image_ids)}
-    compared = 0
-    for item in case["items"]:
-        wanted = masks.get(f"negmask_{item['coco_id']}")
-        if wanted is None or item["coco_id"] not in rows:
-            continue
-        row = rows[item["coco_id"]]
-        size = tuple(records.images.sizes_hw[records.image_index[row]].tolist())
-        regions = records.ignored_regions[row]
-        np.testing.assert_array_equal(rasterise_regions(regions, size), wanted > 0)
-        compared += 1
-    assert compared
+    for row, item in coco_root.items:
+        size = tuple(item["im_size"][1:])
+        listed = json.loads(coco_root.records.ignored_regions[row] or "[]")
+        # Ours has crowds, too, which the original learns as background.
+        regions = json.dumps([region for region in listed if region[0] != "crowd"]).encode()
+        ours = rasterise_regions(regions, size)
+        assert int(ours.sum()) == item["neg_mask_sum"]
+        if item["neg_mask_sum"]:
+            assert list(size) == item["neg_mask_shape"]
+            np.testing.assert_array_equal(ours, masks[f"negmask_{item['coco_id']}"] > 0)
 
 
 def make_release(images):

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 
 from poseras.systems.simplepose_v2.grouping import LimbRows, group_limbs, select_poses
 
@@ -25,18 +24,19 @@ def read_rows(table):
     )
 
 
-def group(table, skeleton, joint_count, params):
+def check_people(case, tag):
+    """One table of a file, whose tables share a skeleton or have one each."""
+    params = json.loads(str(case["params_json"]))[int(tag)]
+    skeleton = case.get(f"skeleton_{tag}", case.get("skeleton"))
+    expected = case[f"poses_{tag}"]
     poses = group_limbs(
-        read_rows(table),
+        read_rows(case[f"limbs_{tag}"]),
         [tuple(pair) for pair in skeleton.tolist()],
-        joint_count,
+        params.get("n_keypoints", expected.shape[1]),
         max_distance_px=params["dist_max"],
         use_scale=params["use_scale"],
     )
-    return select_poses(poses, params["person_thre"], params["sort_dim"])
-
-
-def assert_same_people(poses, expected):
+    poses = select_poses(poses, params["person_thre"], params["sort_dim"])
     assert poses.values.shape[:2] == expected.shape[:2]
     np.testing.assert_array_equal(poses.values[..., :2], expected[..., :2])
     np.testing.assert_array_equal(poses.ids, expected[..., 5])
@@ -45,19 +45,19 @@ def assert_same_people(poses, expected):
     )
 
 
-@pytest.mark.golden("simplepose_v2/group_stress_coco.npz", keys=r"limbs_(?P<tag>\d+)")
-def test_people_from_random_limbs_with_many_conflicts_are_the_originals(golden, tag):
-    case = golden.load("simplepose_v2/group_stress_coco.npz")
-    params = json.loads(str(case["params_json"]))[int(tag)]
-    expected = case[f"poses_{tag}"]
-    poses = group(case[f"limbs_{tag}"], case["skeleton"], expected.shape[1], params)
-    assert_same_people(poses, expected)
+def test_people_from_random_limbs_with_many_conflicts_are_the_originals(golden, case_file, tag):
+    check_people(golden.load(f"simplepose_v2/{case_file}"), tag)
 
 
-@pytest.mark.golden("simplepose_v2/group_quirks.npz", keys=r"limbs_(?P<tag>\d+)")
-def test_people_follow_the_originals_odd_rules(golden, tag):
-    case = golden.load("simplepose_v2/group_quirks.npz")
-    params = json.loads(str(case["params_json"]))[int(tag)]
-    joints = params["n_keypoints"]
-    poses = group(case[f"limbs_{tag}"], case[f"skeleton_{tag}"], joints, params)
-    assert_same_people(poses, case[f"poses_{tag}"])
+test_people_from_random_limbs_with_many_conflicts_are_the_originals.case_files = "group_stress*.npz"
+test_people_from_random_limbs_with_many_conflicts_are_the_originals.case_keys = (
+    r"limbs_(?P<tag>\d+)"
+)
+
+
+def test_people_follow_the_originals_odd_rules(golden, case_file, tag):
+    check_people(golden.load(f"simplepose_v2/{case_file}"), tag)
+
+
+test_people_follow_the_originals_odd_rules.case_files = "group_quirks*.npz"
+test_people_follow_the_originals_odd_rules.case_keys = r"limbs_(?P<tag>\d+)"

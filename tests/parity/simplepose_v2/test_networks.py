@@ -24,7 +24,14 @@ KEYS = {
 # 37 (hourglasses; float64 differs by 2e-5) and 3 (HRNet).
 TOLERANCES = {"hourglass": 2e-3, "hrnet": 1e-3}
 #: Outputs of the predecessor's network, which stay below 1.
-IMHN_OUTPUT, IMHN_TOLERANCE = r"stack(\d)_scale(\d)(?:_every(\d))?", 1e-4
+IMHN_OUTPUT, IMHN_TOLERANCE = r"stack(\d+)_scale(\d+)(?:_every(\d+))?", 1e-4
+#: Part of a hourglass network -> the layer that ends it, and the number of the first one.
+STATIONS = {
+    "pre": ("basenet.pre.1.relu", 0),
+    "kp": ("basenet.kps.{}.add", 0),
+    "cnv": ("basenet.cnvs.{}.bn.relu", 0),
+    "inter": ("basenet.inters.{}.relu", 1),
+}
 
 
 def read_names(golden, project_root, case_file):
@@ -67,11 +74,16 @@ def to_first(tensor):
     return np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 1)
 
 
+def as_batch(image):
+    """(batch, height, width, 3) of a picture or several."""
+    return image if image.ndim == 4 else image[None]
+
+
 def check_outputs(case, outputs, tolerance):
     statistics = json.loads(str(case["stats_json"]))
     checked = 0
     for key, expected in case.items():
-        match = re.fullmatch(r"([a-z]+?)(?:_stack(\d))?(?:_every(\d))?", key)
+        match = re.fullmatch(r"([a-z]+?)(?:_stack(\d+))?(?:_every(\d+))?", key)
         if not match or match[1] not in KEYS or not isinstance(expected, np.ndarray):
             continue
         step = int(match[3] or 1)
@@ -89,7 +101,7 @@ def test_the_network_gives_the_originals_outputs(golden, original, project_root,
     pairs = read_names(golden, project_root, case_file)
     entries = fill_entries(golden, pairs, float(case.get("conv_factor", 1.0)))
     if any(re.fullmatch(IMHN_OUTPUT, key) for key in case):
-        check_predecessor(case, entries)
+        check_predecessor(case, entries, original)
     else:
         check_network(case, entries, original)
 
@@ -108,34 +120,37 @@ def check_network(case, entries, original):
     model = system.build_model()
     load(model, entries, options)
     tolerance = TOLERANCES[options.backbone]
-    check_outputs(case, model(case["image"][None], training=False), tolerance)
-    if "feat_pre" in case:
-        check_features(case, model, tolerance)
+    check_outputs(case, model(as_batch(case["image"]), training=False), tolerance)
+    layers = find_stations(case)
+    if layers:
+        stations = keras.Model(
+            model.input, {key: model.get_layer(name).output for key, name in layers.items()}
+        )
+        for key, value in stations(as_batch(case["image"]), training=False).items():
+            part = original.thin_like(to_first(value), case[key], usual={1: 37, 2: 5, 3: 5})
+            np.testing.assert_allclose(part, case[key], rtol=0, atol=tolerance)
 
 
-def check_features(case, model, tolerance):
-    """The stations on the way: the layers that end the parts of the backbone."""
-    layers = {
-        "feat_pre": "basenet.pre.1.relu",
-        "feat_kp0": "basenet.kps.0.add",
-        "feat_cnv0": "basenet.cnvs.0.bn.relu",
-        "feat_inter1": "basenet.inters.0.relu",
-        "feat_kp1": "basenet.kps.1.add",
-        "feat_cnv1": "basenet.cnvs.1.bn.relu",
-    }
-    stations = keras.Model(model.input, {k: model.get_layer(n).output for k, n in layers.items()})
-    for key, value in stations(case["image"][None], training=False).items():
-        part = to_first(value)[:, ::37, ::5, ::5]
-        np.testing.assert_allclose(part, case[key], rtol=0, atol=tolerance)
+def find_stations(case):
+    """Feature maps of a case -> the layers that give them."""
+    layers = {}
+    for key in case:
+        match = re.fullmatch(r"feat_([a-z]+)(\d*)", key)
+        if match:
+            layer, first = STATIONS[match[1]]
+            layers[key] = layer.format(int(match[2] or 0) - first)
+    return layers
 
 
-def check_predecessor(case, entries):
+def check_predecessor(case, entries, original):
+    channels, width = entries["outs.0.0.conv.weight"].shape[:2]
+    stacks = sum(re.fullmatch(r"outs\.\d+\.0\.conv\.weight", name) is not None for name in entries)
     images = keras.Input((None, None, 3))
     answers = build_imhn(
         images,
-        width=256,
-        stacks=4,
-        channels=50,
+        width=width,
+        stacks=stacks,
+        channels=channels,
         batch_norm_momentum=0.9,
         batch_norm_epsilon=1e-5,
         synchronized=False,
@@ -143,20 +158,20 @@ def check_predecessor(case, entries):
         coarse_ends=True,
     )
     model = keras.Model(images, answers)
-    load(model, entries, Options(backbone="imhn", stacks=4, stack_weights=(1,) * 4))
-    found = model(case["image"][None].astype(np.float32) / 255, training=False)
+    load(model, entries, Options(backbone="imhn", stacks=stacks, stack_weights=(1,) * stacks))
+    found = model(as_batch(case["image"]).astype(np.float32) / 255, training=False)
     checked = 0
     for key, expected in case.items():
         match = re.fullmatch(IMHN_OUTPUT, key)
         if match:
             maps = to_first(found[int(match[1]) - 1][int(match[2])])
-            step = int(match[3] or (2 if key == "stack4_scale0" else 1))
-            maps = maps[:, :, ::step, ::step]
+            step = int(match[3] or 1)
+            maps = original.thin_like(maps, expected, usual={2: step, 3: step})
             np.testing.assert_allclose(maps, expected, rtol=0, atol=IMHN_TOLERANCE)
             checked += 1
     assert checked
     for name, statistics in json.loads(str(case["stats_json"])).items():
-        stack, scale = map(int, re.fullmatch(r"s(\d)_scale(\d)", name).groups())
+        stack, scale = map(int, re.fullmatch(r"s(\d+)_scale(\d+)", name).groups())
         maps = to_first(found[stack][scale])
         ours = [maps.mean(), maps.std(), maps.min(), maps.max()]
         np.testing.assert_allclose(ours, statistics, rtol=0, atol=IMHN_TOLERANCE)

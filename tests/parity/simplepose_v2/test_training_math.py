@@ -86,14 +86,31 @@ def read_targets(case, original):
     }
 
 
+#: Part of the network's outputs -> its name in a case.
+OUTPUT_KEYS = {
+    "heatmaps": "hmp",
+    "background": "bg",
+    "jitter": "jit",
+    "offsets": "off",
+    "scales": "sc",
+    "spread": "sp",
+}
+
+
 def read_outputs(case, original):
-    names = {"heatmaps": "hmp", "background": "bg", "jitter": "jit", "scales": "sc", "spread": "sp"}
     outputs = {}
-    for stack in range(2):
-        for part, key in names.items():
-            outputs[f"{part}.{stack}"] = original.to_last(case[f"pred{stack + 1}_{key}"])
-        outputs[f"offsets.{stack}"] = original.to_pairs(case[f"pred{stack + 1}_off"])
+    for part, key in OUTPUT_KEYS.items():
+        order = original.to_pairs if part == "offsets" else original.to_last
+        for stack in range(count_stacks(case)):
+            outputs[f"{part}.{stack}"] = order(case[f"pred{stack + 1}_{key}"])
     return outputs
+
+
+def count_stacks(case):
+    """Stacks of the network of a case, counted from 1 in its keys."""
+    stacks = {int(m[1]) for m in (re.fullmatch(r"pred(\d+)_hmp", key) for key in case) if m}
+    assert stacks and stacks == set(range(1, len(stacks) + 1))
+    return len(stacks)
 
 
 LOSS_NAMES = {
@@ -106,9 +123,10 @@ LOSS_NAMES = {
 }
 
 
-def options_of(configuration):
+def options_of(configuration, stacks):
     offset_loss = LOSS_NAMES[configuration["ol"]]
     return Options(
+        stacks=stacks,
         heatmap_loss=LOSS_NAMES[configuration["hl"]],
         offset_loss=offset_loss,
         sqrt_regression=bool(configuration["sqrt"]),
@@ -127,7 +145,7 @@ def test_the_parts_of_the_loss_and_its_total_are_the_originals(golden, original,
     targets, outputs = read_targets(case, original), read_outputs(case, original)
     configurations = json.loads(str(case[f"results_{tag}"]))["full"]
     for name, configuration in list_configurations(configurations):
-        options = options_of(configuration)
+        options = options_of(configuration, count_stacks(case))
         losses = compute_loss(targets, outputs, options)
         parts = dict(zip(options.weight_of, configuration["parts"], strict=True))
         for part, weight in options.weight_of.items():
@@ -142,11 +160,12 @@ def list_configurations(configurations):
     return [(configuration["name"], configuration) for configuration in configurations]
 
 
-@pytest.mark.golden("simplepose_v2/losses.npz", keys=r"grad_(?P<tag>.+)_stack2_hmp")
+@pytest.mark.golden("simplepose_v2/losses.npz", keys=r"grad_(?P<tag>.+_stack\d+)_hmp")
 def test_gradients_are_the_originals(golden, original, tag):
     case = golden.load("simplepose_v2/losses.npz")
     configurations = dict(list_configurations(json.loads(str(case["results_json"]))["full"]))
-    options = options_of(configurations[tag])
+    name, _, number = tag.rpartition("_stack")
+    options = options_of(configurations[name], count_stacks(case))
     targets = read_targets(case, original)
     outputs = {k: tf.Variable(v) for k, v in read_outputs(case, original).items()}
     if not options.scales:
@@ -154,14 +173,17 @@ def test_gradients_are_the_originals(golden, original, tag):
     with tf.GradientTape() as tape:
         total = compute_loss(targets, outputs, options)["total"]
     gradients = tape.gradient(total, outputs)
-    for part, key in (("heatmaps", "hmp"), ("offsets", "off"), ("scales", "sc")):
-        expected = case[f"grad_{tag}_stack2_{key}"]
-        gradient = gradients.get(f"{part}.1")
+    for part, key in OUTPUT_KEYS.items():
+        expected = case.get(f"grad_{tag}_{key}")
+        if expected is None:
+            continue
+        gradient = gradients.get(f"{part}.{int(number) - 1}")
         if gradient is None:
             assert not expected.any()
             continue
         gradient = np.asarray(gradient)
-        gradient = np.moveaxis(gradient.reshape(*gradient.shape[:3], -1), -1, 1)[:, ::3]
+        gradient = np.moveaxis(gradient.reshape(*gradient.shape[:3], -1), -1, 1)
+        gradient = original.thin_like(gradient, expected, usual={1: 3})
         np.testing.assert_allclose(
             gradient, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
         )
@@ -171,19 +193,29 @@ def test_gradients_are_the_originals(golden, original, tag):
 def test_single_terms_are_the_originals(golden, original, tag):
     case = golden.load("simplepose_v2/losses.npz")
     targets, outputs = read_targets(case, original), read_outputs(case, original)
-    expected = json.loads(str(case[f"results_{tag}"]))["elementwise_stack1"]
-    target, found = targets["heatmaps"], outputs["heatmaps.0"]
+    results = json.loads(str(case[f"results_{tag}"]))
+    tables = [re.fullmatch(r"elementwise_stack(\d+)", name) for name in results]
+    tables = [table for table in tables if table]
+    assert tables
+    for table in tables:
+        stack = int(table[1]) - 1
+        of_stack = {part: outputs[f"{part}.{stack}"] for part in OUTPUT_KEYS}
+        check_terms(targets, of_stack, results[table[0]])
+
+
+def check_terms(targets, outputs, expected):
+    target, found = targets["heatmaps"], outputs["heatmaps"]
     vectors = partial(
         vector_terms,
         targets["offsets"],
-        outputs["offsets.0"],
+        outputs["offsets"],
         instance_scales=targets["instance_scales"],
-        spread=outputs["spread.0"],
+        spread=outputs["spread"],
     )
     terms = {
         "l2_loss": squared_terms(target, found),
         "focal_l2_loss": focal_terms(target, found, 0.01, 1.0),
-        "scale_l1_loss": np.abs(outputs["scales.0"] - targets["scales"]),
+        "scale_l1_loss": np.abs(outputs["scales"] - targets["scales"]),
         **{
             name: vectors(kind)
             for name, kind in LOSS_NAMES.items()

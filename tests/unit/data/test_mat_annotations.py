@@ -114,7 +114,6 @@ def read_numbered(folder, root, dataset, count, network=None):
         ("PennAction", "PennAction/penn_13", "MPII/mpii_14"),
         ("PennAction", "PennAction/penn_13", "COCO"),
         ("MPII", "MPII/mpii_14", "MPII/mpii_14"),
-        ("MPII", "MPII/mpii_14", "MPII/mpii_16"),
         ("MPII", "MPII/mpii_14", "COCO"),
         ("MPII", "MPII/mpii_14", None),
         ("MPII", "MPII/mpii_16", "MPII/mpii_14"),
@@ -132,6 +131,22 @@ def test_joints_are_those_that_the_data_set_numbers_whatever_the_network(
         assert [x, y, visibility] == known, name
     assert table.num_keypoints.tolist() == [len(names)]
     assert table.boxes_xywh.tolist() == [[10, 5, len(names) - 1, 0]]
+
+
+def test_the_joints_of_the_network_win_wherever_they_fit_and_the_log_says_so(
+    tmp_path, project_root, caplog
+):
+    """14 numbers are all joints of mpii_14, or those of mpii_16 without the left arm's last."""
+    caplog.set_level("INFO")
+    table = read_numbered(tmp_path, project_root, "MPII", 14, "MPII/mpii_16")
+    assert table.keypoints[0, :, 0].tolist() == [*range(10, 24), 0, 0]
+    chosen, warned = caplog.records
+    assert chosen.getMessage().endswith("numbers 14 joints, which are those of MPII/mpii_16.")
+    assert warned.levelname == "WARNING" and "--set data.skeleton=MPII/mpii_14" in warned.message
+    caplog.clear()
+    read_numbered(tmp_path, project_root, "MPII", 14, "MPII/mpii_14")
+    (chosen,) = caplog.records
+    assert chosen.getMessage().endswith("are those of MPII/mpii_14.")
 
 
 def test_a_file_without_the_last_joints_numbers_those_of_the_network(tmp_path, project_root):
@@ -163,7 +178,7 @@ def test_crops_are_cut_at_their_persons_scale_and_listed(tmp_path):
         resized_hw=(20, 40),
         corners=(11, 3, 30, 12),
         joints=np.array([[0, 5, 6], [2, 7, 8]], np.int32),
-        crop_to_image=np.eye(3),
+        crop_to_image=np.diag([0.5, 0.5, 1.0]),
     )
     picture = np.zeros((10, 20, 3), np.uint8)
     picture[:, 10:] = (0, 0, 250)

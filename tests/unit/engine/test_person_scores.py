@@ -31,9 +31,33 @@ def test_perfect_people_have_the_full_score_and_each_one_too_many_costs():
     table = make_table()
     points = table.keypoints[..., :2]
     scores = ai_challenger_results.score_people({7: make_people(points)}, table)
-    assert scores.score == 1 and scores.people == 2 and scores.unpredicted == 0
+    assert scores.score == 1 and scores.people == 2 and scores.unpredicted == 1
     more = np.concatenate([points, points[:1] + 5000, points[:1] + 7000])
     assert ai_challenger_results.score_people({7: make_people(more)}, table).score == 0.5
+
+
+def test_people_on_a_picture_without_annotated_ones_cost_too():
+    table = make_table()
+    points = table.keypoints[..., :2]
+    found = {7: make_people(points), 9: make_people(points)}
+    scores = ai_challenger_results.score_people(found, table)
+    assert scores.score == 0.5 and scores.people == 4 and scores.unknown == 0
+    only = ai_challenger_results.score_people({7: found[7]}, table, np.array([7]))
+    assert (only.score, only.unpredicted) == (1, 0)
+    looked_at = ai_challenger_results.score_people({7: found[7]}, table)
+    assert (looked_at.score, looked_at.unpredicted) == (1, 1)
+    assert ai_challenger_results.score_people({}, table).score == 0
+
+
+def test_pictures_are_told_apart_whatever_their_names():
+    table = make_table()
+    table.image_index = np.array([0, 1])
+    points = table.keypoints[..., :2]
+    for paths in (("/a/img.001.jpg", "/a/img.002.jpg"), ("/a/same.jpg", "/b/same.jpg")):
+        table.images = ImageTable(table.images.ids, paths, table.images.sizes_hw)
+        found = {7: make_people(points[:1]), 9: make_people(points[1:])}
+        scores = ai_challenger_results.score_people(found, table)
+        assert (scores.score, scores.people, scores.repeated) == (1, 2, 0)
 
 
 def test_rows_have_the_form_of_the_challenge():
@@ -44,7 +68,9 @@ def test_rows_have_the_form_of_the_challenge():
     assert row["image_id"] == "left" and list(row["keypoint_annotations"]) == ["human1"]
     values = row["keypoint_annotations"]["human1"]
     assert len(values) == 42 and values[3:6] == [10, 5, 1] and values[11] == 3
-    (reference,) = ai_challenger_results.list_reference(table)
+    reference, nobody = ai_challenger_results.list_reference(table)
+    assert (reference["image_id"], nobody["image_id"]) == ("left", "right")
+    assert nobody["keypoint_annotations"] == nobody["human_annotations"] == {}
     assert reference["human_annotations"] == {"human0": [0, 0, 130, 70]}
     assert reference["keypoint_annotations"]["human0"][9:12] == [0, 0, 3]
 

@@ -67,6 +67,13 @@ def test_extensions_are_dropped_and_the_last_of_two_predictions_counts():
     assert evaluation.protocol()["repeated_predictions"] == 1
 
 
+def test_names_with_dots_are_told_apart():
+    reference = [make_picture(make_pose(), name=f"img.00{n}") for n in (1, 2)]
+    predictions = [make_picture(make_pose(), name=f"img.00{n}.JPG") for n in (1, 2)]
+    evaluation = evaluate_ai_challenger(reference, predictions)
+    assert (evaluation.score, evaluation.repeated, evaluation.unknown) == (1, 0, 0)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="The reference must have people"):
         evaluate_ai_challenger([], [])

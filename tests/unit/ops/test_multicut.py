@@ -7,9 +7,10 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
-from poseras.ops import multicut_compiled
-from poseras.ops.multicut import MAX_NODES, MIXED_COST, make_graph, solve_multicut
+from poseras.ops import multicut_compiled, multicut_exact
+from poseras.ops.multicut import MAX_NODES, MIXED_COST, Solution, make_graph, solve_multicut
 from poseras.ops.multicut_local import Search, _choose_node, _choose_pair, _relabel
 
 SOLVERS = ["local", "exact"]
@@ -107,6 +108,28 @@ def test_kicks_leave_a_solution_that_moves_do_not_improve():
     first, kicked = (solve_multicut(*instance, kicks=kicks) for kicks in (0, 8))
     assert kicked.objective < first.objective - 1.9
     assert kicked.objective == pytest.approx(energy(*instance, kicked.active, kicked.cluster))
+
+
+def test_clusters_meet_in_the_order_of_their_leaders_too():
+    rng = np.random.default_rng(2467)
+    edges = np.array([p for p in itertools.combinations(range(19), 2) if rng.random() < 0.4])
+    unary, costs = rng.normal(-1, 2, 19).round(2), rng.normal(0, 2, len(edges)).round(2)
+    # In the order of their first nodes alone, which the authors' code does not take, -38.99.
+    found = solve_multicut(unary, edges, costs, kicks=0)
+    assert found.objective == pytest.approx(-39.76, abs=1e-9)
+
+
+def test_what_the_exact_solver_found_before_its_time_was_up_is_not_lost(monkeypatch):
+    graph = make_graph([-1.0, -1.0, -1.0], [[0, 1], [1, 2], [0, 2]], [-2.0, -2.0, 1.0])
+    worse = Solution(np.zeros(3, bool), np.arange(3), 0.0, True)
+    # All are kept; of the cycle two edges join, which breaks it, and the third is joined with them.
+    incumbent = np.array([1.0, 1, 1, 1, 0, 1])
+    stopped = OptimizeResult(x=incumbent, status=1, mip_dual_bound=-7.5, fun=-7.0)
+    monkeypatch.setattr(multicut_exact, "_RELAXED_ROUNDS", 0)
+    monkeypatch.setattr(multicut_exact._Program, "solve", lambda *_: stopped)
+    found = multicut_exact.prove(graph, worse, 1.0)
+    assert found.objective == pytest.approx(-6.0) and found.cluster.tolist() == [0, 0, 0]
+    assert not found.complete and found.bound == -7.5
 
 
 def test_clear_people_are_found_whole():

@@ -3,6 +3,7 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from scipy.io import loadmat
@@ -68,6 +69,20 @@ def test_people_of_a_list_are_found_by_their_joints():
 def test_without_a_list_single_people_of_every_tenth_picture_are_held_out():
     # Of the training pictures 0, 2, 3, ... the first, the eleventh and the twenty-first.
     assert choose_single_people(make_release()) == [(0, 1), (11, 1), (21, 1)]
+
+
+def test_stripes_of_a_large_person_do_not_flicker_in_the_crop(tmp_path):
+    picture = np.zeros((500, 500, 3), np.uint8)
+    picture[:, ::2] = 255
+    release = make_release()
+    release.details[:, :4] = 10.0, 10.0, 130.0, 170.0  # a head of 200 px; the person is 960 px high
+    crop = next(iter(list_crops(release, {row: (500, 500) for row in range(PICTURES)})))
+    assert crop.crop_to_image[0, 0] == pytest.approx(2.4)
+    mpii_crops.write_crop(tmp_path / crop.name, picture, crop)
+    written = cv2.imread(str(tmp_path / crop.name))
+    assert written.shape == (*crop.size_hw, 3)
+    inside = written[:, 5:-5].astype(float)  # the picture is mirrored at its border
+    assert np.abs(inside - 127.5).max() < 15
 
 
 def test_no_picture_of_people_who_are_held_out_is_trained_on():

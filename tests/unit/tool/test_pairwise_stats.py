@@ -1,11 +1,16 @@
 """The program that measures pairwise statistics: one person by hand, and wrong input."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import pairwise_stats
-from poseras.checkpoints.pairwise_files import read_pairwise_statistics
+from poseras import pairwise_training, predictor
+from poseras.checkpoints.pairwise_files import read_logistic_models, read_pairwise_statistics
+from poseras.codecs.pairwise_models import LogisticModels
+from poseras.data.dataset import choose_skeleton
 
 COCO_NOSE_TO_LEFT_EYE = 0  # of the ordered pairs
 
@@ -64,6 +69,22 @@ def test_wrong_input_is_one_line(annotations, tmp_path, capsys, more, message):
     assert caught.value.code == 2
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error:" in text]
     assert message in line and not (tmp_path / "stats.mat").exists()
+
+
+def test_pairs_without_a_model_are_named_at_the_end(annotations, tmp_path, capsys, monkeypatch):
+    eyes = LogisticModels(np.array([[1, 2]]), np.zeros((1, 8)), np.ones((1, 8)), np.ones((1, 9)))
+    network = SimpleNamespace(skeleton=choose_skeleton(pairwise_stats.ROOT, ["COCO"]))
+    monkeypatch.setattr(predictor, "load_predictor", lambda path: network)
+    found = [(eyes, [(0, 1), (15, 16)]), (eyes, [])]
+    monkeypatch.setattr(pairwise_training, "train_pairwise_models", lambda *a, **k: found.pop(0))
+    run(annotations, tmp_path / "models", "--model-file", "s.safetensors")
+    said = capsys.readouterr().out.splitlines()
+    assert "1 models of 1 pictures" in said[0] and len(said) == 2
+    assert said[1].startswith("no model, as no picture has examples: nose and left_eye, left_ank")
+    assert "left_ankle and right_ankle. A test does not compare these pairs; train on" in said[1]
+    assert read_logistic_models(tmp_path / "models")[0].tolist() == [[1, 2]]
+    run(annotations, tmp_path / "models", "--model-file", "s.safetensors")
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_a_file_without_people_is_refused(annotations, tmp_path, capsys):

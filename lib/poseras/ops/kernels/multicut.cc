@@ -37,7 +37,8 @@ class Search {
   void Settle();
   void Collect();
   void KeepBetter();
-  void JoinGreedily();
+  void Start();
+  Nodes JoinGreedily();
   void Descend(Known known);
   Known ImproveOnce(const Known& known);
   void ExchangeAll(const std::vector<bool>& fresh);
@@ -145,17 +146,51 @@ Joins::Gains Search::SumCrossing(Weight weight) const {
 
 // ---- the descent ---------------------------------------------------------------------------------
 
-// Join the two clusters that gain most, until none gains.
-void Search::JoinGreedily() {
+// Descend from the greedy joins twice: clusters meet in the order of their numbers. The first time
+// they are numbered by their first nodes, the second time by their leaders, as in the code of the
+// authors.
+void Search::Start() {
+  const Nodes leaders = JoinGreedily();
+  const Solution joined = state_;
+  Descend({});
+  KeepBetter();
+  if (std::is_sorted(leaders.begin(), leaders.end())) return;  // that is the same order
+  Nodes sorted(leaders);
+  std::sort(sorted.begin(), sorted.end());
+  state_ = joined;
+  for (int64_t& number : state_.cluster) {
+    const auto place = std::lower_bound(sorted.begin(), sorted.end(), leaders[number]);
+    number = place - sorted.begin();
+  }
+  Collect();
+  Descend({});
+  KeepBetter();
+}
+
+// Join the two clusters that gain most, until none gains. Returns the leader of each: its first
+// node, or where clusters were joined the leader of that with more neighbours, of equal ones the
+// lower one.
+Nodes Search::JoinGreedily() {
   Joins joins(SumCrossing([](double cost) { return -cost; }));
+  Nodes leaders;
+  for (const Nodes& nodes : members_) leaders.push_back(nodes[0]);
   int32_t a, b;
   while (joins.FindBest(&a, &b)) {
     budget_.Spend(instance_.nodes);
+    const size_t of_a = joins.CountNeighbours(a), of_b = joins.CountNeighbours(b);
+    if (of_b > of_a || (of_b == of_a && leaders[b] < leaders[a])) leaders[a] = leaders[b];
     members_[a].insert(members_[a].end(), members_[b].begin(), members_[b].end());
     members_[b].clear();
     joins.Join(a, b);
   }
+  Nodes left;
+  for (size_t c = 0; c < members_.size(); ++c) {
+    if (!members_[c].empty()) left.push_back(leaders[c]);
+  }
   Settle();
+  leaders.resize(left.size());
+  for (const int32_t leader : left) leaders[state_.cluster[leader]] = leader;
+  return leaders;
 }
 
 // Rounds, until one gains nothing. known: as ImproveOnce.
@@ -341,9 +376,7 @@ bool Search::Run(int64_t kicks) {
   std::fill(state_.label.begin(), state_.label.end(), kKept);
   Collect();
   try {
-    JoinGreedily();
-    Descend({});
-    KeepBetter();
+    Start();
     Kick(kicks);
     return true;
   } catch (const LimitReached&) {

@@ -42,6 +42,8 @@ class Joins {
     return false;
   }
 
+  size_t CountNeighbours(int32_t a) const { return gains_[a].size(); }
+
   // The neighbours of b become those of a, and b has none.
   void Join(int32_t a, int32_t b) {
     const std::vector<Neighbour> lost = std::move(gains_[b]);

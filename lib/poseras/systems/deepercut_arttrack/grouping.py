@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import logging
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +15,11 @@ from ...codecs.pairwise_models import (
     probability_cost,
 )
 from ...ops.multicut import solve_multicut
+from ...skeleton import Skeleton
 from ...structures import People
 from .options import COCO_GRAPH, Options
+
+log = logging.getLogger("poseras")
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -50,13 +55,104 @@ def list_detections(candidates: Arrays) -> Detections:
     )
 
 
-def group(candidates: Arrays, models: LogisticModels, options: Options) -> People:
-    """The people of one picture, the surest first; see `System.group`."""
+def list_graph(options: Options, skeleton: Skeleton) -> list[tuple[int, int]]:
+    """The pairs of joints a < b of `options.sparse_graph`, each once, in rising order.
+
+    Raises:
+        ValueError: a joint is not one of the skeleton's, or a pair is of one joint alone.
+    """
+    joints, graph = skeleton.joint_count, options.sparse_graph
+    if graph == "all":
+        return [(a, b) for a in range(joints) for b in range(a + 1, joints)]
+    if isinstance(graph, str):
+        return sorted(COCO_GRAPH)
+    pairs = [sorted(_number_joint(joint, skeleton) for joint in pair) for pair in graph]
+    if any(a == b for a, b in pairs):
+        raise ValueError(
+            "options.sparse_graph must hold pairs of two joints; candidates of one joint are "
+            f"compared anyway. Received {next(list(pair) for pair in pairs if pair[0] == pair[1])}."
+        )
+    return sorted({(a, b) for a, b in pairs})
+
+
+def _number_joint(joint: int | str, skeleton: Skeleton) -> int:
+    names = skeleton.keypoints
+    if joint in names:
+        return names.index(str(joint))
+    if isinstance(joint, int) and 0 <= joint < len(names):
+        return joint
+    nearest = difflib.get_close_matches(str(joint), names, n=1)
+    hint = f"Did you mean {nearest[0]}?" if nearest else f"Its joints are {', '.join(names)}."
+    raise ValueError(
+        f"options.sparse_graph must name joints of {skeleton.name}, or number them from 0 to "
+        f"{len(names) - 1}. Received {joint!r}. {hint}"
+    )
+
+
+def choose_compared(
+    graph: Sequence[tuple[int, int]], model_pairs: np.ndarray, skeleton: Skeleton
+) -> list[tuple[int, int]]:
+    """The pairs of the graph that are compared: those that have a logistic model.
+
+    The log names the others, and the joints that no pair links with the largest set of joints that
+    are linked. A missing pair tells nothing for or against one person, as in the graph; so it is
+    left out, and does not stop a test in the middle.
+
+    Args:
+        graph: of `list_graph`.
+        model_pairs: (models, 2).
+        skeleton: names the joints.
+    """
+    known = {(a, b) for a, b in model_pairs.tolist()}
+    compared = [pair for pair in graph if pair in known]
+    names = skeleton.keypoints
+    missing = [f"{names[a]} and {names[b]}" for a, b in graph if (a, b) not in known]
+    if missing:
+        log.warning(
+            "No logistic model of %d of %d pairs of joints, which are not compared: %s. They are "
+            "trained on pictures that show both joints: tool/pairwise_stats.py with more.",
+            *(len(missing), len(graph), ", ".join(missing)),
+        )
+    apart = _find_unlinked(compared, skeleton.joint_count)
+    if compared and apart:
+        log.warning(
+            "No compared pair links %s with the other joints: what is found of them becomes people "
+            "of their own. options.sparse_graph chooses the pairs.",
+            ", ".join(names[joint] for joint in apart),
+        )
+    return compared
+
+
+def _find_unlinked(pairs: Sequence[tuple[int, int]], joints: int) -> list[int]:
+    """The joints outside the largest set that pairs link, directly or by way of others."""
+    sets = [{joint} for joint in range(joints)]
+    for a, b in pairs:
+        if sets[a] is not sets[b]:
+            joined = sets[a] | sets[b]
+            for joint in joined:
+                sets[joint] = joined
+    largest = max(sets, key=len)
+    return [joint for joint in range(joints) if joint not in largest]
+
+
+def group(
+    candidates: Arrays,
+    models: LogisticModels,
+    compared: Sequence[tuple[int, int]],
+    options: Options,
+) -> People:
+    """The people of one picture, the surest first; see `System.group`.
+
+    Args:
+        candidates: of `decode`, without the batch axis.
+        models: of the pairs that are compared.
+        compared: these pairs, of `choose_compared`.
+        options: of the system.
+    """
     joints = candidates["peak_scores"].shape[0]
     detections = list_detections(candidates)
-    sparse = COCO_GRAPH if options.sparse_graph == "coco_40" else ()
     edges, probabilities = link_detections(
-        detections, models, joints, sparse, options.same_joint_px
+        detections, models, joints, compared, options.same_joint_px
     )
     solution = solve_multicut(
         probability_cost(detections.scores),

@@ -45,7 +45,10 @@ def compute_loss(targets: Tensors, outputs: Tensors, options: Options) -> dict[s
         )
     if "pairwise" in outputs:
         losses["pairwise"] = options.pairwise_weight * vector_error(
-            targets["pairwise"], outputs["pairwise"], targets["pairwise_known"], options.huber
+            targets["pairwise"],
+            outputs["pairwise"],
+            targets["pairwise_known"],
+            options.pairwise_huber,
         )
     terms = list(losses.values())
     return {"total": sum(terms[1:], start=terms[0]), **losses}

@@ -21,7 +21,7 @@ FILES = ("pairwise_statistics", "pairwise_models")
 FREE_OPTIONS = frozenset(
     (
         *("input_shape", "part_radius", "stale_pairwise", "part_weights", "use_ignore_mask"),
-        *("huber", "refinement_weight", "pairwise_weight"),
+        *("huber", "pairwise_huber", "refinement_weight", "pairwise_weight"),
         *("candidates", "nms_radius", "det_min_score", "sparse_graph", "same_joint_px"),
         *("solver", "max_work", "time_limit_s", "min_joints", "keep_suppressed"),
         *("pairwise_statistics", "pairwise_models", "statistics_scale"),
@@ -77,14 +77,19 @@ class Options:
         part_weights: which part scores learn: `all`, or `present` those of joints that a person of
             the picture has labelled.
         use_ignore_mask: whether cells in ignored regions learn no part scores; published: they do.
-        huber: `true` for the Huber loss of vectors, else the squared error.
+            The regions become cells as published where pictures are at scale 1; at others they are
+            brought to the picture's size first, which moves their borders by up to a cell.
+        huber: `true` for the Huber loss of the refinement, else the squared error.
+        pairwise_huber: the same for the pairwise vectors.
         refinement_weight: of the refinement's loss.
         pairwise_weight: of the pairwise loss.
         candidates: of each joint that are considered.
         nms_radius: cells around a candidate in which there is no other, rounded up.
         det_min_score: the lowest part score of a candidate.
-        sparse_graph: pairs of joints that are compared: `all`, or `coco_40`, those of the published
-            demo for COCO's joints.
+        sparse_graph: pairs of joints that are compared: `all`; `coco_40`, those of the published
+            demo for COCO's joints; or a list of pairs, [[0, 1], [nose, left_ear]], of numbers from
+            0 or names of the skeleton's joints. Joints of a pair that is not compared, or that has
+            no logistic model, still become one person's where other pairs link them.
         same_joint_px: of the view; two candidates of one joint this far apart are as probably one
             person's as not.
         pairwise_statistics: file, folder or archive with `pairwise_stats.mat`; `pairwise` needs it.
@@ -121,12 +126,13 @@ class Options:
     part_weights: Literal["all", "present"] = "all"
     use_ignore_mask: bool = False
     huber: bool = True
+    pairwise_huber: bool = True
     refinement_weight: float = 0.05
     pairwise_weight: float = 0.05
     candidates: int = 32
     nms_radius: float = 5.0
     det_min_score: float = 0.2
-    sparse_graph: Literal["all", "coco_40"] = "all"
+    sparse_graph: Literal["all", "coco_40"] | tuple[tuple[int | str, int | str], ...] = "all"
     same_joint_px: float = 37.5
     pairwise_statistics: str = ""
     pairwise_models: str = ""
@@ -142,6 +148,7 @@ class Options:
     def __post_init__(self) -> None:
         check_choices(self)
         _check_network(self)
+        _check_graph(self.sparse_graph)
         if self.joint_count < 0 or not {len(group) for group in self.joint_groups} <= {1, 2}:
             raise ValueError(
                 "joint_count must not be negative, and joint_groups hold one or two joints each. "
@@ -186,6 +193,17 @@ def default_view(options: Options) -> View:
 
 def _units_of_block_3(depth: int) -> int:
     return {18: 2, 34: 6, 50: 6, 101: 23, 152: 36}[depth]
+
+
+def _check_graph(graph: str | tuple[tuple[int | str, ...], ...]) -> None:
+    known = graph in ("all", "coco_40")
+    listed = bool(graph) and isinstance(graph, tuple)
+    if known or (listed and all(isinstance(p, tuple) and len(p) == 2 for p in graph)):
+        return
+    raise ValueError(
+        "sparse_graph must be all, coco_40, or at least one pair of joints such as "
+        f"[[0, 1], [nose, left_ear]]. Received {graph!r}."
+    )
 
 
 def _check_network(options: Options) -> None:

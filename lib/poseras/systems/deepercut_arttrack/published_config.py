@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from .options import COCO_GRAPH
+from .published_graph import list_graph, translate_graph
+
+#: Of each joint that are considered; the original has no limit. Suppression leaves 260 in a map of
+#: noise of 850 x 850 px, and one of each person in a picture.
+CANDIDATES = 128
 
 #: The defaults of the original's `default_config.py`.
 FIELDS: dict[str, Any] = {
@@ -73,7 +77,6 @@ _WITHOUT_EFFECT = {
     "log_dir": "logs go to output/log/",
     "scoremap_dir": "maps are not kept on the disk",
     "cached_scoremaps": "maps are not kept on the disk",
-    "display_iters": "train.log_every is 20 steps",
     "save_iters": "a snapshot is written after every epoch and every train.snapshot_minutes",
     "pck_threshold": "PCK is given for several thresholds",
     "coco_only_images_with_people": "pictures without people are not learned from",
@@ -108,6 +111,8 @@ _JOINT_SETS = {
     "penn_action": ("PennAction", 1.0),
     "default": ("", -1.0),
 }
+#: The ends of the scales that training pictures are resized by.
+_JITTER = ("scale_jitter_lo", "scale_jitter_up")
 #: dataset_type default: number of joints -> keypoint set. Others are the user's own.
 _USUAL_SETS = {14: "MPII/mpii_14", 17: "COCO"}
 
@@ -175,6 +180,28 @@ def _explain_conditions(values: Mapping[str, Any]) -> tuple[str, ...]:
             "weigh_only_present_joints: True has no effect: the original reads it together with "
             "weigh_part_predictions, and never for COCO."
         )
+    if not values["shuffle"]:
+        notes.append(
+            "shuffle: False has no effect: training pictures are always shuffled, and a test takes "
+            "them in the order of their ids."
+        )
+    ends = [key for key in _JITTER if key in values]
+    if len(ends) == 1:
+        notes.append(
+            f"{ends[0]}: {values[ends[0]]!r} has no effect: the original varies the scale where "
+            "both ends are given."
+        )
+    _, ignored = list_graph(values["sparse_graph"])
+    if ignored:
+        notes.append(
+            f"sparse_graph: {', '.join(map(str, ignored))} have no effect: the original compares "
+            "pairs whose smaller joint stands first, and candidates of one joint anyway."
+        )
+    if values["pairwise_predict"]:
+        notes.append(
+            f"pairwise_predict: True has another effect: at most {CANDIDATES} candidates of a "
+            "joint are considered, of which the original has no limit; options.candidates sets it."
+        )
     count = _count_joints(values)
     if values["dataset_type"] == "default" and count not in _USUAL_SETS:
         notes.append(
@@ -214,65 +241,50 @@ def _count_joints(values: Mapping[str, Any]) -> int:
 def _network(values: Mapping[str, Any]) -> dict[str, Any]:
     options = {
         "depth": int(str(values["net_type"]).removeprefix("resnet_")),
-        "pixel_mean": values["mean_pixel"],
+        "pixel_mean": _read_mean(values),
         "location_refinement": values["location_refinement"],
-        "refinement_deviation": values["locref_stdev"],
-        "refinement_weight": values["locref_loss_weight"],
+        "refinement_deviation": _number(values, "locref_stdev"),
+        "refinement_weight": _number(values, "locref_loss_weight"),
         "huber": values["locref_huber_loss"],
         "intermediate_supervision": values["intermediate_supervision"],
         "part_weights": "present" if _weighs_present_joints(values) else "all",
         "use_ignore_mask": values["weigh_part_predictions"] and values["dataset_type"] == "coco",
         "pairwise": values["pairwise_predict"],
-        "pairwise_weight": values["pairwise_loss_weight"],
-        "sparse_graph": _name_graph(values),
+        "pairwise_weight": _number(values, "pairwise_loss_weight"),
+        "sparse_graph": translate_graph(values["sparse_graph"], values["dataset_type"]),
         "joint_count": _count_joints(values),
         "joint_groups": values.get("all_joints") or [],
     }
     if values["intermediate_supervision"]:
-        options["intermediate_unit"] = values["intermediate_supervision_layer"]
+        options["intermediate_unit"] = _whole(values, "intermediate_supervision_layer")
     if values["pairwise_predict"]:
-        if values["locref_huber_loss"] != values["pairwise_huber_loss"]:
-            raise ValueError(
-                "locref_huber_loss and pairwise_huber_loss must be equal here. Received "
-                f"{values['locref_huber_loss']} and {values['pairwise_huber_loss']}."
-            )
+        options["pairwise_huber"] = values["pairwise_huber_loss"]
         options["pairwise_statistics"] = values["pairwise_stats_fn"]
         options["pairwise_models"] = values.get("pairwise_model_dir", "")
-        options["statistics_scale"] = values["global_scale"]
+        options["statistics_scale"] = _number(values, "global_scale")
+        options["candidates"] = CANDIDATES
     for ours, theirs in (
         ("part_radius", "pos_dist_thresh"),
         ("nms_radius", "nms_radius"),
         ("det_min_score", "det_min_score"),
     ):
         if theirs in values:
-            options[ours] = values[theirs]
+            options[ours] = _number(values, theirs)
     return {f"options.{name}": value for name, value in options.items()}
 
 
-def _name_graph(values: Mapping[str, Any]) -> str:
-    """`all`, or `coco_40` for the pairs of the shipped COCO demo in any order.
-
-    A pair whose larger joint stands first counts as missing: the original does not compare it.
-    """
-    pairs, known = values["sparse_graph"], [list(pair) for pair in COCO_GRAPH]
-    if not pairs:
-        return "all"
-    listed = pairs if isinstance(pairs, list) else [pairs]
-    strange = [pair for pair in listed if pair not in known]
-    missing = [pair for pair in known if pair not in listed]
-    if strange or missing or values["dataset_type"] not in ("coco", "default"):
-        raise ValueError(
-            f"sparse_graph must be empty or the {len(known)} pairs of the published COCO demo, for "
-            f"its joints. Received {len(listed)} pairs of {values['dataset_type']!r}, strange are "
-            f"{strange[:3]}, missing {missing[:3]}; leave it out to compare all."
-        )
-    return "coco_40"
+def _read_mean(values: Mapping[str, Any]) -> list[float]:
+    mean = values["mean_pixel"]
+    if not isinstance(mean, list) or len(mean) != 3:
+        raise ValueError(f"mean_pixel must be three numbers, of red, green and blue; not {mean!r}.")
+    return [_number({"mean_pixel": part}, "mean_pixel") for part in mean]
 
 
 def _view(values: Mapping[str, Any]) -> dict[str, Any]:
     """Pictures at the file's scale, unpadded, as the original looks at them."""
-    scale = _number(values, "global_scale", 1.0)
-    jitter = [scale * _number(values, f"scale_jitter_{end}", 1.0) for end in ("lo", "up")]
+    scale = _number(values, "global_scale")
+    jitters = all(end in values for end in _JITTER)
+    jitter = [scale * _number(values, end) if jitters else scale for end in _JITTER]
     _, offset = _JOINT_SETS[values["dataset_type"]]
     laws = {
         "scale": jitter,
@@ -314,13 +326,15 @@ def _training(values: Mapping[str, Any]) -> dict[str, Any]:
     weights = str(values.get("init_weights") or "none")
     trained = weights != "none" and not PurePath(weights).name.startswith("resnet_v1")
     differences: dict[str, Any] = {
-        "train.batch_size": values["batch_size"],
+        "train.batch_size": _whole(values, "batch_size"),
         "train.weight_decay": 0,
         "train.initial_weights": weights,
         "test.model_file": weights if trained else "",
         "test.batch_size": 1,
         "test.flip_test": False,
     }
+    if "display_iters" in values:
+        differences["train.log_every"] = _whole(values, "display_iters")
     rates, limits = _read_steps(values)
     if rates:
         differences |= {
@@ -340,18 +354,32 @@ def _read_steps(values: Mapping[str, Any]) -> tuple[list[float], list[int]]:
     """The learning rates of `multi_step`, and the last iteration of each."""
     steps = values.get("multi_step", [])
     try:
-        return [float(rate) for rate, _ in steps], [int(limit) for _, limit in steps]
-    except (TypeError, ValueError):
+        rates = [float(rate) for rate, _ in steps]
+        limits = [int(float(limit)) for _, limit in steps]
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             "multi_step must be a list of pairs, a learning rate and its last iteration. "
             f"Received {steps!r}."
         ) from None
+    if not all(rate > 0 for rate in rates) or limits != sorted({*limits}):
+        raise ValueError(
+            "multi_step must have learning rates above 0, and iterations that rise. "
+            f"Received {steps!r}."
+        )
+    return rates, limits
 
 
-def _number(values: Mapping[str, Any], key: str, usual: float) -> float:
+def _number(values: Mapping[str, Any], key: str, usual: float | None = None) -> float:
     """A number of the file; YAML takes 1e-4, without a point, for a text."""
     value = values.get(key, usual)
     try:
         return float(value)
     except (TypeError, ValueError):
         raise ValueError(f"{key} must be a number. Received {value!r}.") from None
+
+
+def _whole(values: Mapping[str, Any], key: str) -> int:
+    number = _number(values, key)
+    if not number.is_integer():
+        raise ValueError(f"{key} must be a whole number. Received {values[key]!r}.")
+    return int(number)

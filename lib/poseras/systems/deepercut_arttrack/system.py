@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -124,8 +125,10 @@ def _check_skeleton(skeleton: Skeleton, options: Options) -> None:
     if options.sparse_graph == "coco_40" and own != COCO_JOINTS:
         raise ValueError(
             "options.sparse_graph=coco_40 is for COCO's 17 joints in their order. Received the "
-            f"{skeleton.joint_count} joints of {skeleton.name}, {', '.join(own)}; take all."
+            f"{skeleton.joint_count} joints of {skeleton.name}, {', '.join(own)}; take all, or a "
+            "list of pairs."
         )
+    grouping.list_graph(options, skeleton)
     told = options.joint_count or skeleton.joint_count
     pairs = {frozenset(group) for group in options.joint_groups if len(group) == 2}
     mirrored = set(map(frozenset, skeleton.flip_pairs))
@@ -159,8 +162,8 @@ class System:
         resources: see `load_resources`.
 
     Raises:
-        ValueError: the statistics are of other joints, the graph is COCO's and the skeleton is not,
-            or the skeleton is another one than the options tell; in use, the statistics are absent.
+        ValueError: the statistics are of other joints, the graph is of other joints, or the
+            skeleton is another one than the options tell; in use, the statistics are absent.
     """
 
     #: Maps of mirrored or resized pictures are merged cell by cell: then the cells must fill the
@@ -201,6 +204,33 @@ class System:
                 "of so deep a network grow without bound. Received "
                 "train.initial_weights=none; name a file, or --set options.batch_norm=trained."
             )
+
+    def check_grouping(self) -> None:
+        """Refuse to look for people who could not be told apart.
+
+        Raises:
+            ValueError: there are no logistic models, or none for the pairs that are compared.
+        """
+        if not self.options.pairwise:
+            return
+        if "model_pairs" not in self.resources:
+            raise ValueError(
+                "Telling people apart needs logistic models. Received none: name their folder, "
+                "--set options.pairwise_models=FOLDER; tool/pairwise_stats.py --model-file trains "
+                "them with a snapshot."
+            )
+        if not self._compared:
+            raise ValueError(
+                "Pairs of options.sparse_graph must have logistic models. Received models of "
+                f"{len(self.resources['model_pairs'])} other pairs; add pairs to the graph, or "
+                "train models on more pictures with tool/pairwise_stats.py."
+            )
+
+    @cached_property
+    def _compared(self) -> list[tuple[int, int]]:
+        """The pairs of joints that are compared; the log names the others, once."""
+        graph = grouping.list_graph(self.options, self.skeleton)
+        return grouping.choose_compared(graph, self.resources["model_pairs"], self.skeleton)
 
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, of any size.
@@ -288,14 +318,10 @@ class System:
             scores over all joints. Without `options.pairwise` there is one person.
 
         Raises:
-            ValueError: people are to be told apart, and there is no logistic model.
+            ValueError: as `check_grouping`.
         """
         if not self.options.pairwise:
             return grouping.take_single_person(candidates)
-        if "model_pairs" not in self.resources:
-            raise ValueError(
-                "Telling people apart needs logistic models; options.pairwise_models names their "
-                "folder."
-            )
+        self.check_grouping()
         models = LogisticModels(*(self.resources[part] for part in _MODEL_PARTS))
-        return grouping.group(candidates, models, self.options)
+        return grouping.group(candidates, models, self._compared, self.options)

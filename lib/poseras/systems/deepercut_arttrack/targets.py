@@ -14,6 +14,9 @@ from .options import FEATURE_STRIDE, STRIDE, Options
 
 Tensors = Mapping[str, Any]
 
+#: Half of Pillow's 1, which has 22 binary digits behind the point.
+_PILLOW_HALF = 2.0**21
+
 
 def encode(batch: Tensors, resources: Mapping[str, np.ndarray], options: Options) -> dict[str, Any]:
     """The targets of all parts that the network has.
@@ -88,16 +91,52 @@ def _weigh(parts: Any, keypoints: Any, batch: Tensors, options: Options) -> Any:
         present = ops.any(keypoints[..., 2] > 0, axis=1)  # (batch, joints)
         weights = weights * ops.cast(present, "float32")[:, None, None]
     if options.use_ignore_mask:
-        weights = weights * ops.cast(_learned_cells(batch["ignore_mask"], parts), "float32")
+        weights = weights * ops.cast(_learned_cells(batch, parts), "float32")
     return weights
 
 
-def _learned_cells(ignore_mask: Any, parts: Any) -> Any:
-    """(batch, height, width, 1) bool: cells whose centre is not to be ignored."""
-    height, width = ops.shape(parts)[1:3]
-    rows, columns = (
-        ops.minimum(ops.arange(cells, dtype="int32") * STRIDE + STRIDE // 2, side - 1)
-        for cells, side in zip((height, width), ops.shape(ignore_mask)[1:3], strict=True)
+def _learned_cells(batch: Tensors, parts: Any) -> Any:
+    """(batch, height, width, 1) bool: what the mask leaves when it is resized to the map.
+
+    The published rule: Pillow's bilinear resizing of a mask of 0 and 1, columns first, each pass
+    rounded, bit for bit as `data.pillow_resize`. A picture's padding has no part in it.
+    """
+    mask = ops.cast(batch["ignore_mask"], "float64")
+    height, width = ops.shape(mask)[1:3]
+    rows, columns = ops.shape(parts)[1:3]
+    if "shown_hw" in batch:
+        shown_height, shown_width = batch["shown_hw"][:, 0], batch["shown_hw"][:, 1]
+    else:
+        shown_height, shown_width = (ops.reshape(side, (1,)) for side in (height, width))
+    across = _pillow_weights(shown_width, width, columns)
+    mask = ops.cast(ops.matmul(mask, across) >= _PILLOW_HALF, "float64")  # (batch, height, columns)
+    down = ops.transpose(_pillow_weights(shown_height, height, rows), (0, 2, 1))
+    return ops.logical_not(ops.matmul(down, mask) >= _PILLOW_HALF)[..., None]
+
+
+def _pillow_weights(shown: Any, length: Any, cells: Any) -> Any:
+    """What each pixel of a side counts in each cell, whole numbers; 0 in cells of padding.
+
+    Args:
+        shown: (batch,) pixels of the side without padding.
+        length: pixels of the side.
+        cells: of the map.
+
+    Returns:
+        (batch, length, cells) float64.
+    """
+    size = ops.cast(shown, "float64")[:, None, None]
+    own_cells, _ = _map_size((shown, shown))
+    ratio = size / ops.cast(own_cells, "float64")[:, None, None]
+    reach = ops.maximum(ratio, 1.0)
+    centres = (ops.arange(cells, dtype="float64") + 0.5) * ratio  # (batch, 1, cells)
+    pixels = ops.arange(length, dtype="float64")[:, None]
+    taken = ops.logical_and(
+        pixels >= ops.floor(centres - reach + 0.5),
+        pixels < ops.minimum(ops.floor(centres + reach + 0.5), size),
     )
-    ignored = ops.take(ops.take(ignore_mask, rows, axis=1), columns, axis=2)
-    return ops.logical_not(ignored)[..., None]
+    shares = ops.maximum(1 - ops.abs((pixels - centres + 0.5) / reach), 0.0)
+    shares = shares * ops.cast(taken, "float64")
+    total = ops.sum(shares, axis=1, keepdims=True)
+    shares = shares / ops.where(total > 0, total, 1.0)
+    return ops.floor(shares * (2 * _PILLOW_HALF) + 0.5)

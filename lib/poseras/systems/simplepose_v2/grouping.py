@@ -215,16 +215,21 @@ def _merge(poses: Poses) -> Poses:
 
 
 def _merge_strictly(poses: Poses) -> Poses:
-    """Join people who share two joints or more until none are left that do."""
-    while True:
-        first, second = np.nonzero(_count_shared(poses.ids) >= 2)
-        if not len(first):
-            return poses
-        one, other = first[0], second[0]
-        better = poses.values[other, :, 4] > poses.values[one, :, 4]
-        values, ids = poses.values.copy(), poses.ids.copy()
+    """Join people who share two joints or more until none are left that do.
+
+    The first pair comes first; then only the person that grew is counted anew.
+    """
+    values, ids, shared = poses.values.copy(), poses.ids.copy(), _count_shared(poses.ids)
+    stays = np.ones(len(ids), bool)
+    while (shared >= 2).any():
+        one, other = np.unravel_index(np.argmax(shared >= 2), shared.shape)
+        better = values[other, :, 4] > values[one, :, 4]
         values[one, better], ids[one, better] = values[other, better], ids[other, better]
-        poses = Poses(np.delete(values, other, axis=0), np.delete(ids, other, axis=0))
+        stays[other] = False
+        counts = ((ids == ids[one]) & (ids >= 0)).sum(axis=-1) * stays  # (people,)
+        shared[other], shared[:, other] = 0, 0
+        shared[:one, one], shared[one, one + 1 :] = counts[:one], counts[one + 1 :]
+    return Poses(values[stays], ids[stays])
 
 
 def select_poses(poses: Poses, threshold: float, sort_column: int) -> Poses:

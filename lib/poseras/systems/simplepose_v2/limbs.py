@@ -53,9 +53,9 @@ def choose_limbs(skeleton: Skeleton, limb_set: LimbSet) -> Pairs:
 
     Args:
         skeleton: its joints.
-        limb_set: `published` the list of the published network for these joints, COCO's or
-            CrowdPose's, and for any other skeleton its own limbs; `skeleton` its own in any case;
-            the others are lists for COCO.
+        limb_set: `published` the list of the published network for just these joints, COCO's or
+            CrowdPose's, and for any other skeleton, one with more joints too, its own limbs;
+            `skeleton` its own in any case; the others are lists for COCO.
 
     Returns:
         Pairs of joints of the skeleton.
@@ -64,9 +64,9 @@ def choose_limbs(skeleton: Skeleton, limb_set: LimbSet) -> Pairs:
         ValueError: the skeleton has no limbs, or lacks joints of the list.
     """
     names = set(skeleton.keypoints)
-    if limb_set == "published" and set(COCO_JOINTS) <= names:
+    if limb_set == "published" and names == set(COCO_JOINTS):
         return _translate(skeleton, COCO_JOINTS, _COCO_19)
-    if limb_set == "published" and set(CROWDPOSE_JOINTS) <= names:
+    if limb_set == "published" and names == set(CROWDPOSE_JOINTS):
         return _translate(skeleton, CROWDPOSE_JOINTS, CROWDPOSE_LIMBS)
     if limb_set in ("published", "skeleton"):
         if not skeleton.limbs:
@@ -87,6 +87,41 @@ def choose_limbs(skeleton: Skeleton, limb_set: LimbSet) -> Pairs:
 def _translate(skeleton: Skeleton, names: list[str], limbs: Pairs) -> Pairs:
     place = [skeleton.index_of(name) for name in names]
     return tuple((place[a], place[b]) for a, b in limbs)
+
+
+def check_joined(skeleton: Skeleton, limb_set: LimbSet) -> None:
+    """Refuse limbs along which a person falls apart, or that leave a joint out.
+
+    Args:
+        skeleton: its joints.
+        limb_set: as in `choose_limbs`.
+
+    Raises:
+        ValueError: not all joints are joined; the message names the parts.
+    """
+    parts = _find_parts(choose_limbs(skeleton, limb_set), skeleton.joint_count)
+    if len(parts) == 1:
+        return
+    names = [", ".join(skeleton.keypoints[joint] for joint in part) for part in parts]
+    listed = set(skeleton.keypoints) in (set(COCO_JOINTS), set(CROWDPOSE_JOINTS))
+    step = (
+        "set options.limbs=published"
+        if listed and limb_set != "published"
+        else ("add limbs between them to its keypoint set in dataset.yaml")
+    )
+    raise ValueError(
+        "Limbs must join all joints of a person, who is found in parts otherwise. Received "
+        f"options.limbs={limb_set} of {skeleton.name}, which leaves apart: {'; '.join(names)}. "
+        f"To go on, {step}."
+    )
+
+
+def _find_parts(limbs: Pairs, joint_count: int) -> list[list[int]]:
+    """The joints that limbs hold together, part by part."""
+    part_of = list(range(joint_count))
+    for a, b in limbs:
+        part_of = [part_of[a] if part == part_of[b] else part for part in part_of]
+    return [[j for j in range(joint_count) if part_of[j] == part] for part in sorted(set(part_of))]
 
 
 def mirror_limbs(limbs: Pairs, flip_permutation: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -22,6 +22,10 @@ Tensors = Mapping[str, Any]
 #: px; nearer scales are right.
 SCALE_MARGIN = 0.1
 
+#: Answers of heatmaps, distances in px and logarithms beyond these count as these. Their loss is
+#: above any sensible limit, and their slopes are finite: an infinite one times 0 would be NaN.
+_HIGHEST, _FARTHEST, _SUREST = 1e5, 1e18, 40.0
+
 
 def compute_loss(targets: Tensors, outputs: Tensors, options: Options) -> dict[str, Any]:
     """All parts of the loss and their weighted sum.
@@ -33,8 +37,8 @@ def compute_loss(targets: Tensors, outputs: Tensors, options: Options) -> dict[s
 
     Returns:
         `heatmaps`, `offsets` and, if the network has them, `background`, `jitter` and `scales`,
-        each without its weight; `total`, which is 0 where it would be above `loss_limit`. Float32
-        scalars.
+        each without its weight; `total`, which is 0 where it would be above `loss_limit`, as are
+        its gradients then. Float32 scalars.
     """
     shares = [weight / sum(options.stack_weights) for weight in options.stack_weights]
     parts = {}
@@ -55,6 +59,7 @@ def _part_loss(part: str, targets: Tensors, outputs: Tensors, stack: int, option
     target, mask = targets[part], targets["mask"]
     batch = ops.cast(ops.shape(found)[0], "float32")
     if part in ("heatmaps", "background"):
+        found = ops.clip(found, -_HIGHEST, _HIGHEST)
         if options.heatmap_loss == "l2":
             terms = squared_terms(target, found)
         else:
@@ -127,10 +132,13 @@ def vector_terms(
         return difference
     if kind == "instance_l1":
         return difference / ops.where(instance_scales > 0, instance_scales, 1.0)[..., None]
-    square = ops.sum(ops.square(difference), axis=-1)
+    square = ops.sum(ops.square(ops.minimum(difference, _FARTHEST)), axis=-1)
     positive = square > 0  # the root's slope at 0 is infinite
     length = ops.where(positive, ops.sqrt(ops.where(positive, square, 1.0)), 0.0)
-    return length if kind == "vector_l1" else spread + length * ops.exp(-spread)
+    if kind == "vector_l1":
+        return length
+    spread = ops.clip(spread, -_SUREST, _SUREST)
+    return spread + length * ops.exp(-spread)
 
 
 def mean_of_terms(terms: Any, known: Any, margin: float, root: bool) -> Any:

@@ -35,6 +35,8 @@ STRIDE = 4
 #: Parts of the loss, in the order of `loss_weights`.
 PARTS = ("heatmaps", "background", "jitter", "offsets", "scales")
 
+#: HRNet-W64 is the widest that anybody has published.
+_WIDEST_HRNET = 64
 _POWERS_OF_TWO = {"hrnet": 5, "imhn": 6}
 
 
@@ -48,7 +50,7 @@ class Options:
         backbone: `hourglass` stacks hourglasses as CornerNet and CenterNet do; `hrnet` is HRNet;
             `imhn` the four stages of this system's predecessor, which feed their maps back.
         backbone_width: channels of the finest features, to which all others are proportional: 256
-            in Hourglass-104 and `imhn`, 48 in HRNet-W48.
+            in Hourglass-104 and `imhn`, 48 in HRNet-W48, for which it must be told.
         stacks: hourglasses one after the other, each with heads: 2 in Hourglass-104, 4 in `imhn`;
             1 for HRNet.
         units: residual units at each level of an hourglass, from fine to coarse, one level more
@@ -197,6 +199,23 @@ def default_view(options: Options) -> View:
     )
 
 
+def check_view(options: Options, view: View) -> None:
+    """Refuse a view whose pictures the network cannot halve as often as it does.
+
+    Raises:
+        ValueError: `stride` or a side of `size_hw` is no multiple of `input_multiple`.
+    """
+    multiple = options.input_multiple
+    for name, sides in (("stride", (view.stride,)), ("size_hw", view.size_hw)):
+        if any(side % multiple for side in sides):
+            nearest = ",".join(str(-(-side // multiple) * multiple) for side in sides)
+            received = ",".join(map(str, sides))
+            raise ValueError(
+                f"view.{name} must be a multiple of {multiple}, by which the {options.backbone} "
+                f"divides both sides of a picture. Received {received}; set view.{name}={nearest}."
+            )
+
+
 def _check_network(options: Options) -> None:
     if len(options.units) < 2 or min(options.units) < 1:
         raise ValueError(
@@ -224,6 +243,11 @@ def _check_network(options: Options) -> None:
     if options.backbone_width < 4 or options.backbone_width % 4:
         raise ValueError(
             f"backbone_width must be a positive multiple of 4. Received {options.backbone_width}."
+        )
+    if options.backbone == "hrnet" and options.backbone_width > _WIDEST_HRNET:
+        raise ValueError(
+            f"backbone_width of an HRNet must be at most {_WIDEST_HRNET}. Received "
+            f"{options.backbone_width}, as of an hourglass; set options.backbone_width=48."
         )
 
 
@@ -264,10 +288,11 @@ def _check_numbers(options: Options) -> None:
     for name in ("heatmap_clip", "mask_threshold"):
         if not 0 < getattr(options, name) < 1:
             raise ValueError(f"{name} must lie between 0 and 1. Received {getattr(options, name)}.")
-    if options.candidates > 64 * options.input_multiple:
+    pixels = options.input_multiple**2
+    if options.candidates > pixels:
         raise ValueError(
-            f"candidates must be at most {64 * options.input_multiple}, of which the smallest "
-            f"picture is sure to have as many pixels. Received {options.candidates}."
+            f"candidates must be at most {pixels}, the pixels of the smallest picture, whose sides "
+            f"are {options.input_multiple}. Received {options.candidates}."
         )
     if min(options.focal_gamma, options.min_scale, options.person_threshold) < 0:
         raise ValueError(

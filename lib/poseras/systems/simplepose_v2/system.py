@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,13 +15,15 @@ from ...skeleton import Skeleton
 from ...structures import People
 from .grouping import collect_limbs, group_limbs, select_poses
 from .inference import decode, merge_flip, merge_scales
-from .limbs import Pairs, choose_limbs
+from .limbs import Pairs, check_joined, choose_limbs
 from .losses import compute_loss
 from .model import build_model
 from .options import PARTS, Options
 from .targets import encode
 
 Tensors = Mapping[str, Any]
+
+log = logging.getLogger("poseras")
 
 _SORT_COLUMNS = {"keypoints": 2, "limbs": 4}
 
@@ -46,6 +49,25 @@ class System:
     def limbs(self) -> Pairs:
         """Pairs of joints along which offsets are learned, in the order of their channels."""
         return choose_limbs(self.skeleton, self.options.limbs)
+
+    def check_start(self, pretrained: bool) -> None:
+        """Refuse a training whose people could not be put together.
+
+        Args:
+            pretrained: whether it begins with weights of a file; of no account here.
+
+        Raises:
+            ValueError: the limbs do not join all joints.
+        """
+        del pretrained
+        check_joined(self.skeleton, self.options.limbs)
+
+    def check_grouping(self) -> None:
+        """Tell where a network that is there already finds people in parts."""
+        try:
+            check_joined(self.skeleton, self.options.limbs)
+        except ValueError as error:
+            log.warning("%s", error)
 
     def build_model(self) -> keras.Model:
         """RGB pictures (batch, height, width, 3), 0..255, of any size that the backbone can halve.

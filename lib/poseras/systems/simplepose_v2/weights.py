@@ -29,11 +29,21 @@ from .options import Options
 
 Shapes = Mapping[str, Shape]
 
+#: Files of the original are PyTorch's.
+FORM = "pytorch"
+
 #: Groups of CenterNet's names that are the backbone.
 _BACKBONE_GROUPS = ("pre", "kps", "cnvs", "inters", "inters_", "cnvs_")
 _HEAD_SCOPE = "headnets."
-#: Offset channels -> which limbs they are.
-_LIMB_SETS = {38: "published", 30: "published", 32: "tree_16", 62: "redundant_31", 88: "dense_44"}
+#: Joints and offset channels -> which limbs they are: COCO's, and CrowdPose's only list. Of any
+#: other network they are those of its own skeleton.
+_LIMB_SETS = {
+    (17, 38): "published",
+    (17, 32): "tree_16",
+    (17, 62): "redundant_31",
+    (17, 88): "dense_44",
+    (14, 30): "published",
+}
 #: Weights under which a head that is there learns: the original's own defaults.
 _PART_WEIGHTS = {"background": 1.0, "jitter": 100.0, "scales": 0.01}
 _PREPROCESSING = "RGB pictures / 255, normalised by ImageNet's statistics"
@@ -77,18 +87,24 @@ def _own_name(name: str) -> str:
 
 
 def _describe_hourglass(shapes: Shapes) -> dict[str, Any]:
-    """Width, stacks, and units of each level, by the names of the first hourglass."""
+    """Width, stacks, and units of each level, by the names of the first hourglass.
+
+    More stacks than the two of the default weights count alike.
+    """
     stem = f"{BACKBONE_SCOPE}kps.0"
     units = []
     while f"{stem}.up1.0.conv1.weight" in shapes:
         units.append(_count(shapes, f"{stem}.up1.{{}}.conv1.weight"))
         stem += ".low2"
     units.append(_count(shapes, f"{stem}.{{}}.conv1.weight"))
+    stacks = _count(shapes, f"{BACKBONE_SCOPE}kps.{{}}.up1.0.conv1.weight")
+    weights = {"stack_weights": [1.0] * stacks} if stacks > len(Options.stack_weights) else {}
     return {
         "backbone": "hourglass",
         "backbone_width": shapes[f"{BACKBONE_SCOPE}pre.1.conv1.weight"][0],
-        "stacks": _count(shapes, f"{BACKBONE_SCOPE}kps.{{}}.up1.0.conv1.weight"),
+        "stacks": stacks,
         "units": units,
+        **weights,
     }
 
 
@@ -101,10 +117,10 @@ def _count(shapes: Shapes, template: str) -> int:
 
 def _describe_heads(shapes: Shapes) -> dict[str, Any]:
     there = {part: f"{layer}.0.weight" in shapes for part, layer in HEADS.items()}
-    channels = shapes[f"{HEADS['offsets']}.0.weight"][0]
+    joints, channels = (shapes[f"{HEADS[part]}.0.weight"][0] for part in ("heatmaps", "offsets"))
     weights = {part: weight if there[part] else 0.0 for part, weight in _PART_WEIGHTS.items()}
     return {
-        "limbs": _LIMB_SETS.get(channels, "skeleton"),
+        "limbs": _LIMB_SETS.get((joints, channels), "skeleton"),
         **{part: there[part] for part in ("background", "jitter", "spread", "scales")},
         "offset_loss": "laplace" if there["spread"] else Options.offset_loss,
         "loss_weights": [
@@ -159,3 +175,16 @@ def export(arrays: Mapping[str, np.ndarray], options: Options) -> dict[str, np.n
         name if name.startswith(_HEAD_SCOPE) else f"{BACKBONE_SCOPE}{name}": array
         for name, array in entries.items()
     }
+
+
+def frame(counters: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
+    """What stands around the weights in a file that the original's loader reads.
+
+    Args:
+        counters: of the snapshot.
+
+    Returns:
+        The key of the weights, and the numbers beside them: the epoch, and a loss that any later
+        one is better than, which a snapshot does not hold.
+    """
+    return "model_state_dict", {"epoch": counters["epoch"], "train_loss": float("inf")}

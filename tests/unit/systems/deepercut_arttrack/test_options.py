@@ -7,7 +7,7 @@ import pytest
 
 import command_line
 import config as main_config
-from poseras.settings import flatten
+from poseras.settings import apply_differences, flatten, parse_assignments
 from poseras.structures import View
 from poseras.systems.deepercut_arttrack.options import COCO_GRAPH, Options, default_view
 
@@ -45,11 +45,37 @@ def test_the_view_keeps_joints_outside_and_pads_to_the_features():
         ({"joint_count": -1}, "joint_count must not be negative"),
         ({"joint_groups": ((0,), (1, 2, 3))}, "joint_groups hold one or two joints each"),
         ({"time_limit_s": 0.0}, "time_limit_s must be positive. Received 0.0"),
+        ({"sparse_graph": "coco"}, "sparse_graph must be all, coco_40, or at least one.*'coco'"),
+        ({"sparse_graph": ()}, r"at least one pair of joints such as.*Received \(\)"),
+        ({"sparse_graph": ((0, 1), (2,))}, r"Received \(\(0, 1\), \(2,\)\)"),
+        ({"sparse_graph": None}, "Received None"),
     ],
 )
 def test_settings_that_break_a_rule_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(Options(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "graph"),
+    [
+        ("all", "all"),
+        ("coco_40", "coco_40"),
+        ("[[0, 1], [nose, 2]]", ((0, 1), ("nose", 2))),
+        ('[["0", 1]]', ((0, 1),)),
+    ],
+)
+def test_a_graph_is_a_name_or_a_list_of_pairs(text, graph):
+    told = parse_assignments([f"sparse_graph={text}"])
+    options = apply_differences(Options(), told)
+    assert options.sparse_graph == graph
+    assert apply_differences(Options(), flatten(options)) == options
+
+
+@pytest.mark.parametrize("text", ["none", "coco_41", "[0, 1]", "[[0, 1, 2]]", "[[0, none]]x"])
+def test_a_graph_of_another_form_is_refused_with_its_setting(text):
+    with pytest.raises(ValueError, match="^sparse_graph must be one of all, coco_40 or a list"):
+        apply_differences(Options(), {"sparse_graph": text})
 
 
 def test_kernels_are_not_timed_anew_where_pictures_differ_in_size(monkeypatch):

@@ -8,7 +8,7 @@ from poseras.data.dataset import choose_skeleton
 from poseras.published_config import read_published_config
 from poseras.skeleton import Skeleton
 from poseras.systems.deepercut_arttrack.options import COCO_GRAPH
-from poseras.systems.deepercut_arttrack.published_config import recognise, translate
+from poseras.systems.deepercut_arttrack.published_config import CANDIDATES, recognise, translate
 from poseras.systems.deepercut_arttrack.system import System
 
 COCO_TRAIN = {
@@ -106,34 +106,24 @@ def test_a_demo_file_names_the_network_that_is_shown(tmp_path):
     assert not config.options.pairwise and config.train.total_steps == 0
 
 
-def test_the_pairs_of_the_demo_are_known_and_others_are_not():
-    multi = {**COCO_TRAIN, "sparse_graph": [list(pair) for pair in COCO_GRAPH]}
-    assert translate(multi).differences["options.sparse_graph"] == "coco_40"
+def test_the_pairs_of_the_demo_have_a_name_and_others_are_listed(tmp_path):
+    demo = {**COCO_TRAIN, "sparse_graph": [list(pair) for pair in COCO_GRAPH]}
+    assert translate(demo).differences["options.sparse_graph"] == "coco_40"
     assert translate(COCO_TRAIN).differences["options.sparse_graph"] == "all"
-    turned = {**multi, "sparse_graph": multi["sparse_graph"][::-1]}
+    turned = {**demo, "sparse_graph": demo["sparse_graph"][::-1]}
     assert translate(turned).differences["options.sparse_graph"] == "coco_40"
-    with pytest.raises(ValueError, match="sparse_graph must be empty or the 40 pairs"):
-        translate({**COCO_TRAIN, "sparse_graph": [[0, 1]]})
+    for kind in ("mpii", "penn_action"):  # whose joints are not COCO's
+        told = translate({**demo, "dataset_type": kind}).differences
+        assert told["options.sparse_graph"] == demo["sparse_graph"]
+    config = load(tmp_path, {**COCO_TRAIN, "sparse_graph": [[0, 1], [0, 16]]})
+    assert config.options.sparse_graph == ((0, 1), (0, 16))
 
 
-@pytest.mark.parametrize(
-    ("first", "message"),
-    [
-        ([0, 16], r"strange are \[\[0, 16\]\], missing \[\[0, 1\]\]"),
-        ([1, 0], r"strange are \[\[1, 0\]\], missing \[\[0, 1\]\]"),  # never compared there
-        (5, r"strange are \[5\], missing \[\[0, 1\]\]"),
-    ],
-)
-def test_forty_other_pairs_are_not_taken_for_those_of_the_demo(first, message):
-    pairs = [first, *([a, b] for a, b in COCO_GRAPH[1:])]
-    with pytest.raises(ValueError, match=message):
-        translate({**COCO_TRAIN, "sparse_graph": pairs})
-
-
-def test_the_graph_of_coco_is_refused_for_other_data_sets():
-    pairs = [[a, b] for a, b in COCO_GRAPH]
-    with pytest.raises(ValueError, match="Received 40 pairs of 'penn_action'"):
-        translate({**COCO_TRAIN, "dataset_type": "penn_action", "sparse_graph": pairs})
+def test_pairs_that_the_original_never_compares_are_left_out_and_named():
+    told = translate({**COCO_TRAIN, "sparse_graph": [[1, 0], [3, 5], [2, 2]]})
+    assert told.differences["options.sparse_graph"] == [[3, 5]]
+    (note,) = (note for note in told.notes if note.startswith("sparse_graph"))
+    assert "sparse_graph: [1, 0], [2, 2] have no effect: the original compares pairs whose" in note
 
 
 @pytest.mark.parametrize(
@@ -196,6 +186,52 @@ def test_fourteen_and_seventeen_joints_are_mpiis_and_cocos_if_they_mirror_alike(
         System(load(tmp_path, other).options, skeleton)
 
 
+def test_the_scale_varies_where_both_ends_are_given():
+    for end in ("lo", "up"):
+        told = translate({**OWN, "global_scale": 0.8, f"scale_jitter_{end}": 0.9})
+        assert told.differences["view.picture_augmentation.scale"] == [0.8, 0.8]
+        notes = " ".join(told.notes)
+        assert f"scale_jitter_{end}: 0.9 has no effect: the original varies the scale" in notes
+    both = translate({**OWN, "global_scale": 0.8, "scale_jitter_lo": 0.5, "scale_jitter_up": 2})
+    assert both.differences["view.picture_augmentation.scale"] == [0.4, 1.6]
+    assert "scale_jitter" not in " ".join(both.notes)
+
+
+def test_numbers_without_a_point_are_numbers_though_yaml_takes_them_for_text(tmp_path):
+    keys = ("locref_stdev", "locref_loss_weight", "pairwise_loss_weight", "pos_dist_thresh")
+    keys += ("nms_radius", "global_scale", "batch_size", "intermediate_supervision_layer")
+    path = tmp_path / "pose_cfg.yaml"
+    lines = [f"{key}: 7e0" for key in keys] + ["display_iters: 5e1", "mean_pixel: [1e2, 9e1, 80]"]
+    lines.append("multi_step: [[5e-3, 1e4], [2e-2, 4e4]]")
+    raw = {k: v for k, v in COCO_TRAIN.items() if f"{k}:" not in " ".join(lines)}
+    path.write_text(yaml.safe_dump(raw) + "\n".join(lines))
+    config = main_config.load_config(published=str(path))
+    options = config.options
+    read = (options.refinement_deviation, options.refinement_weight, options.pairwise_weight)
+    read += (options.part_radius, options.nms_radius, options.statistics_scale)
+    assert (*read, config.train.batch_size, options.intermediate_unit) == (7,) * len(keys)
+    assert config.train.decay_steps == (10001,) and config.train.total_steps == 40001
+    assert config.train.log_every == 50 and options.pixel_mean == (100, 90, 80)
+
+
+def test_more_candidates_are_considered_than_by_default_and_a_note_says_how_many():
+    told = translate(COCO_TRAIN)
+    assert told.differences["options.candidates"] == CANDIDATES > 100
+    assert f"at most {CANDIDATES} candidates of a joint are considered" in " ".join(told.notes)
+    assert "candidates" not in " ".join(translate(DEMO).notes)
+
+
+def test_each_kind_of_vectors_has_its_own_huber_flag():
+    told = translate({**COCO_TRAIN, "pairwise_huber_loss": False}).differences
+    assert told["options.huber"] is True and told["options.pairwise_huber"] is False
+
+
+def test_an_order_that_is_not_shuffled_is_not_to_be_had():
+    notes = " ".join(translate({**COCO_TRAIN, "shuffle": False}).notes)
+    assert "shuffle: False has no effect: training pictures are always shuffled" in notes
+    assert "shuffle" not in " ".join(translate({**COCO_TRAIN, "shuffle": True}).notes)
+
+
 def test_adam_has_one_rate():
     told = translate({**COCO_TRAIN, "optimizer": "adam", "adam_lr": 1e-3}).differences
     assert told["train.learning_rate"] == 1e-3 and told["train.decay_steps"] == []
@@ -217,8 +253,19 @@ def test_keys_without_effect_are_named():
         ({"crop": True}, "crop must be one of False here. Received True"),
         ({"video": True}, "video must be one of False"),
         ({"net_type": "mobilenet"}, "net_type must be one of 'resnet_50', 'resnet_101'"),
-        ({"pairwise_huber_loss": False}, "must be equal here. Received True and False"),
         ({"multi_step": [0.005]}, r"multi_step must be a list of pairs.*Received \[0.005\]"),
+        (
+            {"multi_step": [[0, 10], [0.02, 20]]},
+            "rates above 0, and iterations that rise. Received",
+        ),
+        ({"multi_step": [[0.1, 20], [0.02, 20]]}, "rates above 0, and iterations that rise"),
+        ({"locref_stdev": "wide"}, "locref_stdev must be a number. Received 'wide'"),
+        ({"display_iters": 2.5}, "display_iters must be a whole number. Received 2.5"),
+        ({"mean_pixel": 5}, "mean_pixel must be three numbers, of red, green and blue; not 5"),
+        ({"sparse_graph": [[0, 1], [0]]}, r"list of pairs of joints \[0, 1\].* among them \[0\]"),
+        ({"sparse_graph": 5}, "list of pairs of joints .* among them 5"),
+        ({"sparse_graph": [[0, "nose"]]}, r"list of pairs of joints .* among them \[0, 'nose'\]"),
+        ({"sparse_graph": [[3, 1]]}, r"\[\[3, 1\]\], of which the original compares nothing"),
         ({"max_input_size": None}, "max_input_size must be a number. Received None"),
         ({"all_joints": [[0], [1, 2, 3]]}, r"all_joints must be a list of single joints \[0\] and"),
         ({"all_joints": 5}, "Received 5 with num_joints 0"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from poseras.data.pillow_resize import resize_like_pillow
 from poseras.engine.train_step import StepSettings, TrainStep
 from poseras.skeleton import Skeleton
 from poseras.systems.deepercut_arttrack.options import Options
@@ -37,10 +38,13 @@ def make_batch(sizes, pad_to):
     }
 
 
-def test_padding_counts_in_no_loss():
-    system = make_system()
-    alone = make_batch([(40, 40)], (40, 40))
-    padded = make_batch([(40, 40)], (64, 128))
+@pytest.mark.parametrize("masked", [False, True])
+def test_padding_counts_in_no_loss(masked):
+    system = make_system(use_ignore_mask=masked)
+    alone = make_batch([(36, 41)], (36, 41))
+    padded = make_batch([(36, 41)], (64, 128))
+    for batch in (alone, padded):
+        batch["ignore_mask"][:, 4:20, :13] = True
     targets, padded_targets = system.encode(alone), system.encode(padded)
     assert targets["parts"].shape[1:3] == (6, 6) and padded_targets["parts"].shape[1:3] == (8, 16)
     random = np.random.default_rng(4)
@@ -52,14 +56,35 @@ def test_padding_counts_in_no_loss():
     for name, value in losses.items():
         # The same terms, summed in another order.
         assert float(same[name]) == pytest.approx(float(value), rel=1e-5), name
+    counted = int((np.asarray(targets["part_weights"]) > 0).sum())
+    assert (counted < targets["parts"].numpy().size) == masked
     del padded["shown_hw"]
+    padded["ignore_mask"][:] = False
     other = system.compute_loss(system.encode(padded), wide)
     assert float(other["parts"]) != pytest.approx(float(losses["parts"]), rel=1e-3)
 
 
+# The last two sides are no multiples of 16, so that 7.4 to 8 pixels make a cell.
+@pytest.mark.parametrize("size_hw", [(32, 48), (33, 47), (129, 128), (89, 133)])
+def test_ignored_regions_become_cells_as_pillow_resizes_them(size_hw):
+    random = np.random.default_rng(size_hw[0])
+    blocks = random.integers(0, 2, (-(-size_hw[0] // 7), -(-size_hw[1] // 5)), np.uint8)
+    mask = np.kron(blocks, np.ones((7, 5), np.uint8))[: size_hw[0], : size_hw[1]]
+    mask[:, 16:20] = 1  # half of the pixels of a cell: a tie in the first size
+    batch = make_batch([size_hw], (160, 192))
+    batch["ignore_mask"][0, : size_hw[0], : size_hw[1]] = mask > 0
+    weights = np.asarray(make_system(use_ignore_mask=True).encode(batch)["part_weights"])[0]
+    height, width = (2 * -(-side // 16) for side in size_hw)
+    wanted = 1 - resize_like_pillow(mask, (height, width))
+    assert 0 < wanted.mean() < 1
+    for joint in range(3):
+        np.testing.assert_array_equal(weights[:height, :width, joint], wanted)
+    assert not weights[height:].any() and not weights[:, width:].any()
+
+
 def test_batches_of_every_size_share_one_trace():
     keras.utils.set_random_seed(1)
-    system = make_system()
+    system = make_system(use_ignore_mask=True)
     batches = [make_batch(s, p) for s, p in (([(40, 40)], (40, 40)), ([(33, 70)], (33, 70)))]
     spec = {
         key: tf.TensorSpec((1, None, None, *values.shape[3:]), values.dtype)

@@ -10,7 +10,7 @@ from poseras.codecs.pairwise import list_pairs
 from poseras.codecs.pairwise_models import Detections, link_detections, measure_statistics
 from poseras.data.dataset import choose_skeleton
 from poseras.skeleton import Skeleton
-from poseras.systems.deepercut_arttrack.grouping import gather_people
+from poseras.systems.deepercut_arttrack.grouping import gather_people, list_graph
 from poseras.systems.deepercut_arttrack.losses import cross_entropy, vector_error
 from poseras.systems.deepercut_arttrack.options import Options
 from poseras.systems.deepercut_arttrack.system import System, load_resources
@@ -157,9 +157,10 @@ def test_weights_leave_out_absent_joints_and_ignored_regions():
     weights = np.asarray(present["part_weights"])
     assert weights[..., :2].all() and not weights[..., 2].any()
     batch = make_batch()
-    batch["ignore_mask"][:, :, :100] = True  # cells 0 to 11 stand at 4 to 92, cell 12 at 100
-    weights = np.asarray(make_system(use_ignore_mask=True).encode(batch)["part_weights"])
-    assert not weights[:, :, :12].any() and weights[:, :, 12:].all()
+    for edge, cells in ((99, 12), (100, 13)):  # cell 12 is around 100; half of it is enough
+        batch["ignore_mask"][:] = np.arange(SIZE_HW[1]) < edge
+        weights = np.asarray(make_system(use_ignore_mask=True).encode(batch)["part_weights"])
+        assert not weights[:, :, :cells].any() and weights[:, :, cells:].all()
     assert np.asarray(make_system().encode(batch)["part_weights"]).all()
 
 
@@ -282,6 +283,59 @@ def test_candidates_of_one_joint_are_one_persons_up_to_a_distance():
     _, equal = link_detections(detections, None, 1, same_joint_px=20.0)
     assert near[0] == pytest.approx(1 / (1 + np.exp(0.2 * 20 - 7.5)))
     assert far[0] < 0.5 == equal[0]
+
+
+@pytest.mark.parametrize("graph", [((1, 0), (1, 2)), (("right_hip", 0), ("nose", "right_hip"))])
+def test_a_listed_graph_compares_its_pairs_alone_and_people_hold_together(graph):
+    system = make_system(sparse_graph=graph)
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    assert list_graph(system.options, SKELETON) == [(0, 1), (1, 2)]
+    people = find_people(system, outputs)
+    order = np.argsort(people.keypoints_px[:, 0, 0])
+    np.testing.assert_allclose(people.keypoints_px[order], PEOPLE[..., :2], atol=1e-3)
+    # Without a pair for the nose, it is nobody's; each of the two is a person of its own.
+    apart = make_system(sparse_graph=((0, 1),))
+    assert len(find_people(apart, outputs).keypoints_px) == 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (((0, 3),), "number them from 0 to 2. Received 3. Its joints are left_hip, right_hip"),
+        (((0, -1),), "Received -1"),
+        ((("left_hap", 1),), "must name joints of made/up.*'left_hap'. Did you mean left_hip?"),
+        (((0, 2), (1, "right_hip")), r"pairs of two joints.*Received \[1, 1\]"),
+    ],
+)
+def test_a_listed_graph_of_other_joints_is_refused(graph, message):
+    with pytest.raises(ValueError, match=message):
+        make_system(sparse_graph=graph)
+
+
+def keep_models(*rows):
+    """The resources with some of the models of 0-1, 0-2 and 1-2."""
+    resources = make_resources()
+    models = {k: v[list(rows)] for k, v in resources.items() if k.startswith("model")}
+    return {**resources, **models}
+
+
+def test_a_pair_without_a_model_is_not_compared_and_named_once(caplog):
+    system = System(Options(pairwise=True), SKELETON, keep_models(0, 2))
+    outputs = system.perfect_outputs(system.encode(make_batch()))
+    system.check_grouping()
+    people = [find_people(system, outputs) for _ in range(2)]
+    order = np.argsort(people[1].keypoints_px[:, 0, 0])
+    np.testing.assert_allclose(people[1].keypoints_px[order], PEOPLE[..., :2], atol=1e-3)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "No logistic model of 1 of 3 pairs" in said and ": left_hip and nose. They" in said
+
+
+def test_joints_that_no_model_links_with_the_others_are_named(caplog):
+    System(Options(pairwise=True), SKELETON, keep_models(0)).check_grouping()
+    assert "No compared pair links nose with the other joints" in caplog.text
+    graph = Options(pairwise=True, sparse_graph=((1, 2),))
+    with pytest.raises(ValueError, match="must have logistic models. Received models of 1 other"):
+        System(graph, SKELETON, keep_models(0)).check_grouping()
 
 
 def test_the_graph_of_coco_is_for_skeletons_that_begin_with_its_joints(project_root):

@@ -1,5 +1,7 @@
 """Pairwise tables travel with the weights: imports, snapshots of a run, and other ones on top."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -16,9 +18,10 @@ from poseras.engine.snapshot import (
     snapshot_path,
     write_snapshot,
 )
-from poseras.predictor import build_system
+from poseras.predictor import build_system, load_predictor
 from poseras.settings import flatten
 from poseras.skeleton import Skeleton
+from poseras.structures import ImageRecords
 from poseras.systems.deepercut_arttrack.options import Options, default_view
 from poseras.systems.deepercut_arttrack.system import System
 from poseras.systems.deepercut_arttrack.weights import export
@@ -97,6 +100,30 @@ def test_a_snapshot_is_tested_with_its_own_tables_or_with_others(run_folder, sta
     np.testing.assert_array_equal(other.resources["means_px"], 2 * MEANS)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         build_system(snapshot, {"options.pairwise_models": "nowhere"})
+
+
+def test_a_test_without_logistic_models_is_refused_before_its_network_is_built(
+    run_folder, monkeypatch
+):
+    built = []
+    monkeypatch.setattr(System, "build_model", lambda system: built.append(system))
+    path = snapshot_path(run_folder, 1)
+    with pytest.raises(ValueError, match="Received none.*--set options.pairwise_models=FOLDER"):
+        load_predictor(path, finds_people=True)
+    assert not built
+
+
+def test_a_validation_without_logistic_models_is_refused_before_the_first_step():
+    tables = {"means_px": MEANS, "deviations_px": DEVIATIONS}
+    system = System(make_options(), SKELETON, tables)
+    pictures = ImageRecords(None, np.zeros(0, np.int32), np.zeros(1, np.int64))
+    validation = SimpleNamespace(files=None, test=None)
+    job = SimpleNamespace(validation=validation, people=pictures)
+    told = "--set options.pairwise_models=FOLDER.*train.validate_every_epochs=0 trains without"
+    with pytest.raises(ValueError, match=told):
+        training.make_validation(job, system, strategy=None)
+    job.validation = None
+    assert training.make_validation(job, system, strategy=None) is None
 
 
 def test_a_run_goes_on_after_its_project_moved(model, tmp_path):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from poseras.systems.simplepose_v2 import grouping
 from poseras.systems.simplepose_v2.grouping import (
     LimbRows,
+    Poses,
     group_limbs,
     keep_best_limbs,
     select_poses,
@@ -110,3 +112,36 @@ def test_the_rows_given_are_not_changed(strict):
     group_limbs(rows, CHAIN, 3, max_distance_px=10, strict=strict)
     for old, new in zip(before, vars(rows).values(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def merge_one_by_one(poses):
+    """The strict rule as it is told: the first pair that shares two joints, then all anew."""
+    values, ids = list(poses.values.copy()), list(poses.ids.copy())
+    pairs = [(0, 0)]
+    while pairs:
+        pairs = [
+            (one, other)
+            for one in range(len(ids))
+            for other in range(one + 1, len(ids))
+            if np.sum((ids[one] == ids[other]) & (ids[one] >= 0)) >= 2
+        ]
+        if pairs:
+            one, other = pairs[0]
+            better = values[other][:, 4] > values[one][:, 4]
+            values[one][better], ids[one][better] = values[other][better], ids[other][better]
+            del values[other], ids[other]
+    return Poses(np.array(values), np.array(ids))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_strict_people_are_those_of_joining_pair_by_pair(seed):
+    random = np.random.default_rng(seed)
+    ids = random.integers(-1, 8, (24, 6))  # people who grow come to share joints with others
+    values = random.uniform(0, 1, (24, 6, 5)).astype(np.float32)
+    poses = Poses(values.copy(), ids.copy())
+    merged = grouping._merge_strictly(poses)
+    expected = merge_one_by_one(poses)
+    assert len(expected) < 20
+    np.testing.assert_array_equal(merged.ids, expected.ids)
+    np.testing.assert_array_equal(merged.values, expected.values)
+    np.testing.assert_array_equal(poses.ids, ids)  # as they were given

@@ -8,6 +8,7 @@ from poseras.systems.simplepose_v2.limbs import (
     COCO_LIMBS,
     CROWDPOSE_JOINTS,
     CROWDPOSE_LIMBS,
+    check_joined,
     choose_limbs,
     mirror_limbs,
 )
@@ -64,6 +65,30 @@ def test_limbs_follow_the_names_whatever_the_order_of_the_joints():
 def test_other_skeletons_have_their_own_limbs():
     skeleton = make_skeleton(["nose", "left_wrist", "right_wrist"], ((0, 1), (0, 2)))
     assert choose_limbs(skeleton, "published") == ((0, 1), (0, 2))
+
+
+@pytest.mark.parametrize("published", [COCO_JOINTS, CROWDPOSE_JOINTS], ids=["COCO", "CrowdPose"])
+def test_a_skeleton_with_more_joints_has_its_own_limbs_and_loses_none(published):
+    names = [*published, "pelvis"]
+    own = tuple((len(published), joint) for joint in range(len(published)))
+    assert choose_limbs(make_skeleton(names, own), "published") == own
+
+
+@pytest.mark.parametrize("name", COCO_LIMBS)
+def test_the_lists_for_coco_join_all_joints(name):
+    check_joined(make_skeleton(COCO_JOINTS), name)
+    check_joined(make_skeleton(CROWDPOSE_JOINTS), "published")
+
+
+def test_limbs_that_leave_a_person_in_parts_are_refused_with_the_parts_and_a_way_out():
+    drawn = make_skeleton(COCO_JOINTS, ((0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7)))
+    with pytest.raises(ValueError, match=r"nose, left_eye, .*; left_shoulder, .*; left_wrist"):
+        check_joined(drawn, "skeleton")
+    with pytest.raises(ValueError, match="To go on, set options.limbs=published"):
+        check_joined(drawn, "skeleton")
+    other = make_skeleton(["nose", "left_wrist", "right_wrist", "pelvis"], ((0, 1), (0, 2)))
+    with pytest.raises(ValueError, match=r"right_wrist; pelvis\. To go on, add limbs between them"):
+        check_joined(other, "published")
 
 
 def test_a_skeleton_without_limbs_is_refused():

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import config as main_config
 from poseras.engine.image_tester import at_scales, bring_home, predict_images
 from poseras.skeleton import Skeleton
 from poseras.structures import ImageRecords, ImageTable, People, PersonRecords
 from poseras.systems.simplepose_v2.losses import compute_loss, focal_terms, mean_of_terms
-from poseras.systems.simplepose_v2.options import Options, default_view
+from poseras.systems.simplepose_v2.options import Options, check_view, default_view
 from poseras.systems.simplepose_v2.system import System
 
 SKELETON = Skeleton(
@@ -214,6 +215,35 @@ def test_a_loss_beyond_the_limit_becomes_zero():
 
 
 @pytest.mark.parametrize(
+    ("part", "value", "offset_loss"),
+    [
+        ("heatmaps.1", 1e13, "instance_l1"),
+        ("heatmaps.0", -np.inf, "instance_l1"),
+        ("offsets.1", np.inf, "instance_l1"),
+        ("offsets.1", np.inf, "vector_l1"),
+        ("offsets.0", 1e30, "laplace"),
+        ("spread.1", -100.0, "laplace"),
+    ],
+)
+def test_a_loss_beyond_the_limit_has_no_gradient_though_it_be_infinite(part, value, offset_loss):
+    options = replace(SMALL, spread=offset_loss == "laplace", offset_loss=offset_loss)
+    system = System(options, SKELETON)
+    targets = system.encode(make_batch())
+    outputs = dict(system.perfect_outputs(targets))
+    outputs |= {f"spread.{s}": np.zeros((1, 32, 40, 4), np.float32) for s in (0, 1)}
+    # Beside the truth, so that every offset has a loss.
+    outputs |= {f"offsets.{s}": outputs[f"offsets.{s}"] + 1 for s in (0, 1)}
+    outputs[part] = np.full(outputs[part].shape, value, np.float32)
+    outputs = {name: tf.Variable(maps) for name, maps in outputs.items()}
+    with tf.GradientTape() as tape:
+        total = system.compute_loss(targets, outputs)["total"]
+    gradients = tape.gradient(total, outputs)
+    assert float(total) == 0
+    for name, gradient in gradients.items():
+        assert not np.asarray(gradient).any(), name  # NaN would count as True
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"input_shape": (100, 64)}, r"divisible by the stride 8 of the hourglass"),
@@ -228,12 +258,50 @@ def test_a_loss_beyond_the_limit_becomes_zero():
         ({"heatmap_threshold": 0.0}, "heatmap_threshold must be positive"),
         ({"heatmap_clip": 1.0}, "heatmap_clip must lie between 0 and 1"),
         ({"backbone_width": 6}, "positive multiple of 4"),
-        ({"candidates": 10**6}, "candidates must be at most"),
+        ({"candidates": 65}, "candidates must be at most 64, the pixels of the smallest picture"),
+        (
+            {"backbone": "hrnet", "units": (2, 2, 2, 2, 2, 4), "stacks": 1, "backbone_width": 256},
+            "of an HRNet must be at most 64. Received 256, .* set options.backbone_width=48",
+        ),
     ],
 )
 def test_impossible_options_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(SMALL, **changes)
+
+
+def test_the_smallest_picture_has_room_for_as_many_candidates_as_may_be_asked_for():
+    options = replace(SMALL, candidates=64, stacks=1, peak_search="dense")
+    outputs = {"heatmaps.0": np.ones((1, 2, 2, 5), np.float32)}
+    outputs["offsets.0"] = np.zeros((1, 2, 2, 4, 2), np.float32)
+    assert System(options, SKELETON).decode(outputs)["peak_scores"].shape == (1, 5, 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride": 64}, r"view.stride must be a multiple of 128, .* set view.stride=128"),
+        ({"size_hw": (500, 512)}, r"Received 500,512; set view.size_hw=512,512"),
+    ],
+)
+def test_a_view_that_the_network_cannot_halve_is_refused(changes, message):
+    view = default_view(Options())
+    check_view(Options(), view)
+    check_view(Options(), replace(view, stride=256))
+    with pytest.raises(ValueError, match=message):
+        check_view(Options(), replace(view, **changes))
+    told = {f"view.{name}": value for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        main_config.build_config({"system": "simplepose_v2", **told})
+
+
+def test_limbs_in_parts_stop_a_training_and_are_told_of_a_network_that_is_there(caplog):
+    parts = System(SMALL, replace(SKELETON, limbs=((0, 1), (0, 2))))
+    with pytest.raises(ValueError, match="leaves apart: nose, left_wrist, right_wrist; left_ankle"):
+        parts.check_start(pretrained=False)
+    parts.check_grouping()
+    assert "Limbs must join all joints" in caplog.text
+    System(SMALL, SKELETON).check_start(pretrained=True)
 
 
 def test_the_published_view_is_long_edge_640_in_steps_of_128():
@@ -244,5 +312,5 @@ def test_the_published_view_is_long_edge_640_in_steps_of_128():
         128,
         (512, 512),
     )
-    hrnet = default_view(Options(backbone="hrnet", stacks=1))
+    hrnet = default_view(Options(backbone="hrnet", stacks=1, backbone_width=48))
     assert (hrnet.length, hrnet.stride) == (640, 32)

@@ -1,5 +1,7 @@
 """Published checkpoints: what they are told by, and that they come back as they went."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,29 @@ def test_heads_that_a_file_holds_become_options():
     found = as_options(recognise(shapes))
     for name in ("limbs", "background", "jitter", "scales", "spread", "offset_loss"):
         assert getattr(found, name) == getattr(options, name), name
+
+
+@pytest.mark.parametrize("stacks", [1, 2, 3])
+def test_a_network_of_any_number_of_stacks_is_recognised_with_weights_for_all(stacks):
+    options = replace(SMALL, stacks=stacks, stack_weights=(1.0,) * max(stacks, 2))
+    _, arrays = build(options)
+    shapes = {name: array.shape for name, array in export(arrays, options).items()}
+    found = as_options(recognise(shapes))
+    assert (found.stacks, found.stack_weights) == (stacks, options.stack_weights)
+
+
+@pytest.mark.parametrize(
+    ("joints", "limbs", "limb_set"),
+    [(17, 19, "published"), (14, 15, "published"), (17, 16, "tree_16")]
+    + [(16, 15, "skeleton"), (14, 19, "skeleton"), (17, 15, "skeleton")],
+)
+def test_limbs_of_a_published_list_are_told_by_both_heads(joints, limbs, limb_set):
+    _, arrays = build(SMALL)
+    shapes = {name: array.shape for name, array in export(arrays, SMALL).items()}
+    shapes["headnets.0.hp_convs.0.weight"] = (joints, 8, 1, 1)
+    shapes["headnets.1.reg_convs.0.weight"] = (2 * limbs, 8, 1, 1)
+    recognised = recognise(shapes)
+    assert (recognised.joint_count, recognised.options["limbs"]) == (joints, limb_set)
 
 
 def test_another_systems_file_is_not_recognised():
