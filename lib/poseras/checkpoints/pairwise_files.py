@@ -129,14 +129,21 @@ def write_logistic_models(
     upper: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Write a file for each model, as `read_logistic_models` reads them."""
+    """Write a file for each model, as `read_logistic_models` reads them.
+
+    Models of other pairs that an earlier run left in the folder are removed.
+    """
     from scipy.io import savemat
 
+    written = set()
     for (a, b), least, most, weight in zip(pairs.tolist(), lower, upper, weights, strict=True):
         regression = {"w": weight[None], "Label": np.array([[_FIRST_LABEL], [0]]), "bias": 1.0}
         model = {"training_opts": {"X_min": least[None], "X_max": most[None]}}
         path = Path(folder) / f"spatial_model_cidx_{a + 1}_{b + 1}.mat"
+        written.add(path)
         savemat(path, {"spatial_model": {**model, "log_reg": {**regression, "nr_feature": 8.0}}})
+    for path in set(Path(folder).glob("spatial_model_cidx_*_*.mat")) - written:
+        path.unlink()
 
 
 def _read_model(arrays: dict[str, Any], name: str) -> list[np.ndarray]:

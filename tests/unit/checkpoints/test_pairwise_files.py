@@ -43,6 +43,14 @@ def test_models_are_read_as_they_were_written_from_a_folder_or_an_archive(tmp_pa
     assert pairs.tolist() == [[0, 1]]
 
 
+def test_models_of_an_earlier_run_do_not_stay_beside_new_ones(tmp_path):
+    pairs, *rest = write_models(tmp_path)
+    (tmp_path / "pairwise_stats.mat").write_bytes(b"another file")
+    write_logistic_models(tmp_path, pairs[:1], *(values[:1] for values in rest))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["pairwise_stats.mat", "spatial_model_cidx_1_2.mat"]
+
+
 def test_weights_that_score_the_other_class_are_turned_round(tmp_path):
     model = {"training_opts": {"X_min": np.zeros((1, 8)), "X_max": np.ones((1, 8))}}
     model["log_reg"] = {"w": np.arange(9.0)[None], "Label": np.array([[0], [1]])}
