@@ -8,7 +8,7 @@ finds among the keys of FILE, so that no test lists its cases.
 import importlib.util
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,17 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("the real sample data (../shared/samples) is not beside the project")
     return folder
+
+
+@pytest.fixture
+def shapes_alone() -> Iterator[None]:
+    """Networks that the test builds get no memory for their variables, 2.5 GB for the largest."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    # Keras keeps such variables, and gives memory to all of them the next time that a scope ends.
+    keras.utils.clear_session(free_memory=False)
 
 
 @pytest.fixture

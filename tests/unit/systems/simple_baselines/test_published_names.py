@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -13,6 +12,8 @@ from poseras.skeleton import Skeleton
 from poseras.systems.simple_baselines import Options, System
 from poseras.systems.simple_baselines.published_names import recognise
 from poseras.systems.simple_baselines.weights import convert
+
+pytestmark = pytest.mark.usefixtures("shapes_alone")
 
 LISTS = Path(__file__).resolve().parents[3] / "golden" / "backbones"
 
@@ -46,8 +47,7 @@ def check_import(entries, hw=(256, 192)):
     recognised = recognise({name: array.shape for name, array in entries.items()})
     options = apply_differences(Options(), {**recognised.options, "input_shape": list(hw)})
     joints = tuple(f"joint_{i}" for i in range(recognised.joint_count))
-    with keras.StatelessScope(initialize_variables=False):
-        model = System(options, Skeleton(name="Test/many", keypoints=joints)).build_model()
+    model = System(options, Skeleton(name="Test/many", keypoints=joints)).build_model()
     shapes = {variable.path: tuple(variable.shape) for variable in model.weights}
     report = convert(shapes, entries, options)
     assert (report.missing, report.unused, report.mismatched) == ((), (), {})
