@@ -3,7 +3,9 @@
     python bench/two_workers.py
 
 1. One step of gradient descent with synchronised batch normalisation: the pair, 12 people each,
-   against one process with 24. Every weight must agree within 1e-3 of the largest update.
+   against one process with 24. Every weight must agree within 1e-3 of the largest update, and the
+   moving statistics within 1e-4: the pair sums squares, the fused kernel of one process distances
+   from the mean.
 2. A run of the pair with Adam in which worker 1 gets SIGKILL: worker 0 must end with exit code 1
    and one line. Both are started again with --continue; weights and logged values must be those of
    a pair that was never killed, bit for bit.
@@ -71,7 +73,7 @@ def compare_one_step(folder: Path) -> bool:
         f"one SGD step: largest update {update:.3g}, pair against one {difference:.3g}; "
         f"moving statistics differ by {drift:.3g} of their maximum"
     )
-    return bool(update > 0 and difference <= 1e-3 * update and drift <= 1e-5)
+    return bool(update > 0 and difference <= 1e-3 * update and drift <= 1e-4)
 
 
 def compare_killed_pair(folder: Path) -> bool:
