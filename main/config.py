@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from poseras.check import check_at_least
+from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files
 from poseras.published_config import read_published_config
 from poseras.settings import (
     apply_differences,
@@ -364,3 +365,18 @@ def output_folder(config: Config, kind: Literal["log", "model_dump", "result", "
     """output/<kind>/<dataset>/<run>: the trained data set, for results and pictures the tested."""
     dataset = config.data.trainset[0] if kind in ("log", "model_dump") else config.data.testset
     return PROJECT_ROOT / "output" / kind / dataset / config.run
+
+
+def find_test_files(config: Config) -> EvaluationFiles:
+    """The annotations, pictures and person boxes of a test, or of a validation in training."""
+    test = config.test
+    return find_evaluation_files(
+        PROJECT_ROOT,
+        config.data.testset,
+        test.split,
+        annotations=test.annotations,
+        detections=test.detections,
+        images=test.images,
+        use_gt_box=test.use_gt_box or options_module(config.system).SAMPLE == "image",
+        gt_people=test.gt_people,
+    )

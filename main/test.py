@@ -11,9 +11,8 @@ import command_line
 import config as main_config
 from config import Config
 from poseras import snapshot_choice
-from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files
+from poseras.data.evaluation_set import EvaluationFiles
 from poseras.settings import flatten, one_line_errors
-from poseras.systems import options_module
 
 ROOT = main_config.PROJECT_ROOT
 
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = command_line.parse_arguments(command_line.test_parser(), arguments)
     with one_line_errors("test.py"):
         config, snapshot = find_run(chosen)
-        run(config, snapshot, find_files(config), chosen.gpu)
+        run(config, snapshot, main_config.find_test_files(config), chosen.gpu)
 
 
 def find_run(chosen: Namespace) -> tuple[Config, Path]:
@@ -33,19 +32,12 @@ def find_run(chosen: Namespace) -> tuple[Config, Path]:
     try:
         found = snapshot_choice.find_tested(ROOT, config, chosen.test_epoch, given)
     except FileNotFoundError:
-        find_files(config)  # where both are missing, the data is named: it takes longest to get
+        main_config.find_test_files(
+            config
+        )  # where both are missing, the data is named: it takes longest to get
         raise
     stored = snapshot_choice.stored_config(found, config)
     return main_config.load_config(chosen.config, chosen.set, stored, chosen.cfg), found
-
-
-def find_files(config: Config) -> EvaluationFiles:
-    """The annotations, pictures and person boxes of the test."""
-    test, name = config.test, config.data.testset
-    own = (test.annotations, test.detections)
-    boxless = test.use_gt_box or options_module(config.system).SAMPLE == "image"
-    people: dict[str, Any] = {"use_gt_box": boxless, "gt_people": test.gt_people}
-    return find_evaluation_files(ROOT, name, test.split, *own, images=test.images, **people)
 
 
 def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import command_line
 import config as main_config
 from config import Config
 from poseras.data.dataset import choose_skeleton
-from poseras.data.evaluation_set import find_evaluation_files
 from poseras.data.training_samples import load_training_samples
 from poseras.settings import flatten, one_line_errors
 from poseras.systems import options_module
@@ -34,14 +32,7 @@ def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -
     samples, mixture = load_training_samples(
         ROOT, data, skeleton, sample=sample, seed=config.seed, root_box_mm=config.view.root_box_mm
     )
-    files = None
-    if recipe.validate_every_epochs:
-        own = (test.annotations, test.detections)
-        boxless = test.use_gt_box or sample == "image"
-        people: dict[str, Any] = {"use_gt_box": boxless, "gt_people": test.gt_people}
-        files = find_evaluation_files(
-            ROOT, data.testset, test.split, *own, images=test.images, **people
-        )
+    files = main_config.find_test_files(config) if recipe.validate_every_epochs else None
     command_line.prepare_environment(config.view)
     from poseras import sample_pictures, training
     from poseras.engine import distribute, workers

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..data.annotation import AnnotationTable, read_split
 from ..data.dataset import Dataset, choose_skeleton, load_dataset
+from ..data.first_pictures import on_first_pictures
 from ..engine.files import sha256_of_file
 from ..engine.results import ground_truth_columns
 from ..metrics.columns import Detections, GroundTruth, check_image_ids
@@ -159,10 +160,9 @@ def _find_scored_images(run: Run, table: AnnotationTable) -> np.ndarray:
     count = int(run.protocol.get("most_pictures") or 0)
     if not count:
         return table.images.ids
-    seen = np.arange(len(table.images))
-    if not run.protocol.get("all_images"):
-        seen = np.unique(table.image_index)
-    return table.images.ids[seen[:count]]
+    everywhere = run.protocol.get("all_images")
+    places = np.arange(len(table.images)) if everywhere else table.image_index
+    return table.images.ids[np.unique(places[on_first_pictures(places, count)])]
 
 
 def find_known_joints(run: Run, skeleton: Skeleton, root: Path) -> np.ndarray:
