@@ -20,10 +20,10 @@ import numpy as np
 
 from poseras.data.evaluation_set import EvaluationSet, find_evaluation_files, load_evaluation_set
 from poseras.data.images import read_image
-from poseras.engine.files import write_image_atomically
 from poseras.engine.results import coco_results, ground_truth_columns
 from poseras.engine.tester import Predictions, Selection
 from poseras.evaluation import Outcome, evaluate
+from poseras.files import write_image_atomically
 from poseras.metrics import coco
 from poseras.metrics.columns import GroundTruth
 from poseras.predictor import load_predictor

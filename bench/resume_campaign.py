@@ -21,8 +21,8 @@ from pathlib import Path
 
 import tiny_project
 
-from poseras.engine.files import UNFINISHED
 from poseras.engine.snapshot import list_snapshots, read_snapshot
+from poseras.files import UNFINISHED
 
 EPOCHS = 8
 #: A rolling snapshot after every step, so that a kill often falls into the writing of one.

@@ -10,7 +10,8 @@ import textwrap
 from collections.abc import Sequence
 
 from config import DEFAULT_CONFIG, config_names, load_config
-from poseras.settings import describe_settings, one_line_errors
+from poseras.error_lines import TRACE_VARIABLE, one_line_errors
+from poseras.settings import describe_settings
 from poseras.structures import View
 
 _SETTINGS_HELP = """
@@ -19,6 +20,10 @@ settings:
   main/configs/, which holds what differs from the defaults; --set changes single ones on top:
     --set train.batch_size=16 options.sigma=3 data.trainset=COCO,MPII
   --list-settings prints all of them with values and meanings and ends.
+
+errors:
+  Wrong input ends a program with one line. {trace}=1 in the environment also shows
+  where in the code it was refused.
 
 configs: {configs}
 """
@@ -31,7 +36,7 @@ def make_parser(program: str, description: str, examples: Sequence[str]) -> argp
     parser = argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=shown + _SETTINGS_HELP.format(configs=configs),
+        epilog=shown + _SETTINGS_HELP.format(configs=configs, trace=TRACE_VARIABLE),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -139,6 +144,10 @@ def demo_parser() -> argparse.ArgumentParser:
     boxes.add_argument("--detections", metavar="FILE", help=listed)
     preset = "boxes of KerasHub's D-FINE: a preset (dfine_nano_coco, ...) or the folder of one"
     boxes.add_argument("--detector", metavar="NAME", help=preset)
+    least = (
+        "of the boxes of --detector, 0 to 1: those with a score above it are taken (default 0.3)"
+    )
+    add("--min-score", metavar="P", type=float, help=least)
     run = "boxes around the people that a bottom-up run (or snapshot) of this project finds"
     boxes.add_argument("--detector-run", metavar="RUN", help=run)
     ids, matching = "give people ids that stay theirs", ("greedy", "optimal")

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from poseras.check import check_at_least
+from poseras.check import check_at_least, check_distinct, check_scales
 from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files
+from poseras.engine.schedule import Schedule
+from poseras.engine.step_settings import OptimizerName, Precision, StepSettings
 from poseras.published_config import read_published_config
+from poseras.setting_values import Pattern
 from poseras.settings import (
     apply_differences,
     flatten,
     parse_assignments,
     read_differences,
+    take_settings,
 )
 from poseras.structures import View
 from poseras.systems import options_module
@@ -50,7 +54,7 @@ class DataConfig:
         min_seen_joints: top-down systems do not learn people with fewer joints in sight (visibility
             2); 0, as published, learns everybody who has a labelled one.
         small_area: px^2 of the annotation; bottom-up systems do not learn the keypoints of people
-            of at most this area, 32 squared in SimplePose V2.
+            of at most this area, 32 squared in SimplePose V2; of people without one they do.
         ignore_boxes: let bottom-up losses ignore the boxes of crowds, not only their segments.
         most_pictures: learn from the first so many pictures of each trainset, of those with
             somebody to learn; 0 is all.
@@ -79,6 +83,7 @@ class DataConfig:
                 "data.trainset and data.testset must name folders of data/, for example COCO. "
                 f"Received {list(self.trainset)} and {self.testset!r}."
             )
+        check_distinct("data.trainset", self.trainset)
         check_at_least("data", self, 0, "workers min_seen_joints small_area most_pictures")
 
 
@@ -112,7 +117,8 @@ class TrainConfig:
         precision: of the network between its float32 ends. Losses are float32 always, and
             mixed_float16 scales the loss.
         frozen: regular expressions; variables whose path holds one are not trained. `^basenet` is
-            the backbone of SimplePose V2. Layers that match as a whole keep their statistics.
+            the backbone of SimplePose V2. Layers that match as a whole keep their statistics. Text
+            is one expression, whatever it holds; a list, [A, B], several.
         ema_decay: also keep moving averages of the weights (0.998), validate with them; 0 is off.
         clip_norm: the gradients' global norm is cut here; 0 is off.
         accumulate_steps: gradients of so many batches are averaged before the weights change.
@@ -138,14 +144,14 @@ class TrainConfig:
     flat_fraction: float = 0.0
     final_fraction: float = 0.0
     warmup_steps: int = 0
-    optimizer: Literal["adam", "adamw", "sgd", "momentum"] = "adam"
+    optimizer: OptimizerName = "adam"
     momentum: float = 0.9
     nesterov: bool = False
     layer_decay: float = 1.0
     weight_decay: float = 1e-5
     batch_size: int = 32
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    frozen: tuple[str, ...] = ()
+    precision: Precision = "float32"
+    frozen: tuple[Pattern, ...] = ()
     ema_decay: float = 0.0
     clip_norm: float = 0.0
     accumulate_steps: int = 1
@@ -157,21 +163,11 @@ class TrainConfig:
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        check_at_least("train", self, 1, "end_epoch batch_size accumulate_steps log_every")
-        check_at_least("train", self, 0, "momentum weight_decay ema_decay clip_norm warmup_steps")
+        check_at_least("train", self, 1, "batch_size log_every")
         check_at_least("train", self, 0, "snapshot_minutes keep_snapshots validate_every_epochs")
-        if self.learning_rate <= 0 or self.decay_factor <= 0:
-            raise ValueError(
-                "train.learning_rate and train.decay_factor must be above 0. "
-                f"Received {self.learning_rate} and {self.decay_factor}."
-            )
-        if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
-            raise ValueError(f"train.decay_epochs must ascend. Received {list(self.decay_epochs)}.")
-        if self.ema_decay >= 1 or self.momentum >= 1:
-            raise ValueError(
-                "train.ema_decay and train.momentum must be below 1. "
-                f"Received {self.ema_decay} and {self.momentum}."
-            )
+        check_at_least("train", self, 0, "peer_timeout_s")
+        take_settings(Schedule, self, steps_per_epoch=1)  # these two check the rest
+        take_settings(StepSettings, self)
 
 
 @dataclass(frozen=True)
@@ -204,6 +200,12 @@ class TestConfig:
         true_masks: read poses inside the annotated masks of people, as pose-tensorflow's
             evaluation on COCO does; an oracle, without grouping and flip test. For
             deepercut_arttrack.
+        track: give the people of PoseTrack's sequences ids and score MOTA, too; `greedy` as
+            published, `optimal`, or `none`. See `tracking.TrackerSettings`.
+        track_motion: where they are expected next: by optical `flow` (published), by their own
+            `motion`, or `none`: in place.
+        track_threshold: keypoints of tracked people are written with a score above it, because MOTA
+            counts each wrong one; the paper's 0.4.
         draw_count: pictures drawn into output/vis, those with the best people first; 0 is none.
         draw_style: `house` shows hidden joints differently, `original` is TF-SimpleHumanPose's.
         draw_threshold: keypoints with a score above it are drawn.
@@ -231,6 +233,9 @@ class TestConfig:
     all_images: bool = False
     most_pictures: int = 0
     true_masks: bool = False
+    track: Literal["none", "greedy", "optimal"] = "none"
+    track_motion: Literal["flow", "motion", "none"] = "flow"
+    track_threshold: float = 0.4
     draw_count: int = 20
     draw_style: Literal["house", "original"] = "house"
     draw_threshold: float = 0.4
@@ -240,6 +245,7 @@ class TestConfig:
         check_at_least("test", self, 1, "batch_size")
         check_at_least("test", self, 0, "draw_count box_nms_threshold oks_nms_threshold")
         check_at_least("test", self, 0, "most_pictures")
+        check_scales(self.scales)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +276,8 @@ class Config:
     def __post_init__(self) -> None:
         if not self.run or self.run in (".", "..") or "/" in self.run or "\\" in self.run:
             raise ValueError(f"run must be a folder name. Received {self.run!r}.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in 0..{2**32 - 1}. Received {self.seed}.")
 
 
 def build_config(differences: Mapping[str, Any]) -> Config:
@@ -285,8 +293,6 @@ def build_config(differences: Mapping[str, Any]) -> Config:
     config = apply_differences(config, own)
     config = replace(config, view=module.default_view(config.options))
     config = apply_differences(config, differences)
-    if hasattr(module, "check_view"):
-        module.check_view(config.options, config.view)
     return _relate_files(config, getattr(module, "FILES", ()))
 
 
@@ -340,6 +346,14 @@ def _without_default_view(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A stored config less the view that follows from its options, so that it follows new ones."""
     usual = flatten(build_config({k: v for k, v in stored.items() if not k.startswith("view.")}))
     return {k: v for k, v in stored.items() if not k.startswith("view.") or v != usual.get(k)}
+
+
+def list_changes(config: Config) -> dict[str, Any]:
+    """The run, and what differs from the defaults, flat; `build_config` makes the same of it."""
+    usual = flatten(build_config({"system": config.system}))
+    own = _without_default_view(flatten(config))
+    own = {k: v for k, v in own.items() if v != usual[k] or k.startswith(("run", "view."))}
+    return own if config.system == Config.system else {"system": config.system, **own}
 
 
 def config_names() -> list[str]:

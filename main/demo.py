@@ -10,7 +10,8 @@ import command_line
 import config as main_config
 from config import Config
 from poseras import snapshot_choice
-from poseras.settings import flatten, one_line_errors
+from poseras.error_lines import one_line_errors
+from poseras.settings import flatten
 from poseras.shipped import shipped_weights
 
 ROOT = main_config.PROJECT_ROOT
@@ -57,7 +58,7 @@ def run(config: Config, snapshot: Path, chosen: Namespace) -> None:
     loaded = snapshot_choice.open_snapshot(snapshot, config, ROOT)
     test = config.test
     looking = Looking(
-        boxes=choose_boxes(source, ROOT, *named, strategy=strategy),
+        boxes=choose_boxes(source, ROOT, *named, min_score=chosen.min_score, strategy=strategy),
         flip_test=test.flip_test,
         batch_size=test.batch_size,
         frames_at_a_time=1 if source.kind == "camera" else 8,

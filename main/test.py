@@ -12,7 +12,8 @@ import config as main_config
 from config import Config
 from poseras import snapshot_choice
 from poseras.data.evaluation_set import EvaluationFiles
-from poseras.settings import flatten, one_line_errors
+from poseras.error_lines import one_line_errors
+from poseras.settings import flatten
 
 ROOT = main_config.PROJECT_ROOT
 
@@ -43,6 +44,10 @@ def find_run(chosen: Namespace) -> tuple[Config, Path]:
 def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None) -> None:
     """Look for the people of the test set with the network of the snapshot; write what is found."""
     command_line.prepare_environment(config.view)
+    from poseras import sequence_tracking
+
+    if config.test.track != "none":  # before TensorFlow, whose import takes seconds
+        sequence_tracking.require_sequences(files)
     from poseras import evaluation, image_evaluation
     from poseras.engine.distribute import count_gpus, make_strategy, parse_gpus
     from poseras.part_pictures import PartPictures
@@ -62,8 +67,11 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     outcome = image_evaluation.evaluate_by_settings(
         predictor, files, root=ROOT, data=config.data, test=test, ensemble=others
     )
+    if test.track != "none":
+        outcome = sequence_tracking.track_by_settings(outcome, data=config.data, test=test)
     result, vis = (main_config.output_folder(config, kind) for kind in ("result", "vis"))
-    evaluation.write_outcome(outcome, result, test.real_keypoint_scores)
+    changes = main_config.list_changes(config)
+    evaluation.write_outcome(outcome, result, test.real_keypoint_scores, changes)
     drawing = (test.draw_count, test.draw_style, test.draw_threshold)
     evaluation.draw_outcome(outcome, vis, *drawing, parts=parts)
 

@@ -10,7 +10,8 @@ import config as main_config
 from config import Config
 from poseras.data.dataset import choose_skeleton
 from poseras.data.training_samples import load_training_samples
-from poseras.settings import flatten, one_line_errors
+from poseras.error_lines import one_line_errors
+from poseras.settings import flatten
 from poseras.systems import options_module
 
 ROOT = main_config.PROJECT_ROOT
@@ -34,7 +35,7 @@ def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -
     )
     files = main_config.find_test_files(config) if recipe.validate_every_epochs else None
     command_line.prepare_environment(config.view)
-    from poseras import sample_pictures, training
+    from poseras import sample_pictures, training, validation
     from poseras.engine import distribute, workers
 
     gpus = distribute.parse_gpus(gpu, distribute.count_gpus())
@@ -52,6 +53,7 @@ def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -
             view=config.view,
             seed=config.seed,
             config=flatten(config),
+            changes=main_config.list_changes(config),
             resources=training.load_resources(*network, folder, resume=resume, root=ROOT),
             snapshot_folder=folder,
             log_folder=main_config.output_folder(config, "log"),
@@ -59,7 +61,7 @@ def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -
             resume=resume,
             workers=data.workers,
             on_bad_sample=data.on_bad_sample,
-            validation=training.Validation(files, test) if files else None,
+            validation=validation.Validation(files, test) if files else None,
         )
         if draw:
             sample_pictures.write_samples(job, draw, main_config.output_folder(config, "vis"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "AIChallenger"
@@ -93,8 +93,8 @@ def convert(annotations: Path, images: Path, output: Path, layout: Any) -> None:
     """Convert one file and say what is in the result."""
     from poseras.data.ai_challenger import convert_records, list_pictures, read_records
     from poseras.data.image_size import measure_pictures
-    from poseras.engine.files import write_json_atomically
     from poseras.engine.progress import progress_bar
+    from poseras.files import write_json_atomically
 
     records = read_records(annotations)
     with progress_bar(total=len(records), unit="picture", desc="sizes") as bar:

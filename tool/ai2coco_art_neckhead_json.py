@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 #: The fork's defaults, relative to where the program is started.
 FOLDER = Path("dataset/AI_challenge/train")
@@ -48,8 +48,8 @@ def convert(annotations: Path, images: Path) -> Path:
 
     from poseras.data.ai_challenger import convert_records, list_pictures, read_records
     from poseras.data.image_size import measure_pictures
-    from poseras.engine.files import write_text_atomically
     from poseras.engine.progress import progress_bar
+    from poseras.files import write_text_atomically
 
     records = read_records(annotations)
     with progress_bar(total=len(records), unit="picture", desc="sizes") as bar:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +97,8 @@ def check(chosen: argparse.Namespace) -> int:
     """
     from poseras.data.dataset import load_dataset
     from poseras.data.doctor.examination import examine
-    from poseras.engine.files import write_json_atomically
     from poseras.engine.progress import progress_bar
+    from poseras.files import write_json_atomically
 
     check_codes(chosen.ignore)
     dataset = load_dataset(ROOT, chosen.name)
@@ -211,7 +211,7 @@ def write_mended(report: Report, dataset: Dataset, folder: Path | None) -> None:
             several folders get the names of their splits in front.
     """
     from poseras.data.doctor.mending import mend
-    from poseras.engine.files import write_json_atomically
+    from poseras.files import write_json_atomically
 
     places = Counter(columns.path.name for columns in report.columns.values())
     for name, columns in report.columns.items():
@@ -240,7 +240,7 @@ def draw_worst(report: Report, folder: Path, most: int) -> int:
         How many were drawn; pictures that cannot be read are passed over.
     """
     from poseras.data.images import read_image
-    from poseras.engine.files import write_image_atomically
+    from poseras.files import write_image_atomically
 
     for old in folder.glob("[0-9][0-9]_*.jpg"):
         old.unlink()

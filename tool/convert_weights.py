@@ -14,9 +14,10 @@ from poseras.checkpoints import write_tf1_checkpoint
 from poseras.checkpoints.files import PYTORCH_ENDINGS
 from poseras.checkpoints.pytorch_writer import write_pytorch_file
 from poseras.data.dataset import choose_skeleton
-from poseras.engine.files import unfinished_file
 from poseras.engine.snapshot import SUFFIX, read_snapshot, write_snapshot
-from poseras.settings import one_line_errors, parse_assignments
+from poseras.error_lines import one_line_errors
+from poseras.files import unfinished_file
+from poseras.settings import parse_assignments
 
 ROOT = Path(__file__).resolve().parent.parent
 

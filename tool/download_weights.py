@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 if TYPE_CHECKING:
     from poseras.downloading import Downloaded

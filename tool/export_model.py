@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poseras.data.pictures import list_pictures, read_boxes
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "Human36M"
@@ -131,8 +131,8 @@ def write_annotations(chosen: argparse.Namespace, frames: Path, strides: dict[in
     """Write one file a subject; each is written when the subject is done."""
     from poseras.data.human36m_coco import annotation_file, convert_subject
     from poseras.data.human36m_sequences import list_sequences
-    from poseras.engine.files import write_json_atomically
     from poseras.engine.progress import progress_bar
+    from poseras.files import write_json_atomically
 
     output = chosen.output or FOLDER / "annotations"
     total = sum(n.action in (chosen.actions or [n.action]) for n in list_sequences(list(strides)))

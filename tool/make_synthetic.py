@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 DIFFICULTIES = ("easy", "standard", "crowd", "closeup")
@@ -111,12 +111,14 @@ def list_photographs(folder: Path | None) -> tuple[str, ...]:
 
 def write_dataset_file(folder: Path) -> None:
     """A dataset.yaml for a folder of `data/` that has none, so that `data.trainset` can name it."""
+    from poseras.files import write_text_atomically
+
     path = folder.resolve() / "dataset.yaml"
     if path.exists() or path.parent.parent != ROOT / "data":
         return
     text = (ROOT / "data" / "Synthetic" / "dataset.yaml").read_text(encoding="utf-8")
     text = text.replace("data/Synthetic/", f"data/{folder.name}/")
-    path.write_text(text, encoding="utf-8")
+    write_text_atomically(path, text)
 
 
 def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
@@ -134,7 +136,7 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
     import numpy as np
 
     from poseras.data.dataset import load_dataset
-    from poseras.engine.files import write_image_atomically
+    from poseras.files import write_image_atomically
     from poseras.visualize import contact_sheet
     from poseras.visualize_sheet import truth_cell
 

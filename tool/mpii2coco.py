@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "MPII"
@@ -164,7 +164,7 @@ def measure(names: Sequence[str], images: Path, source: Path) -> dict[str, tuple
 
 def write(output: Path, conversions: Mapping[str, Any]) -> None:
     """Write the files, when all of them are ready, and say what is in them."""
-    from poseras.engine.files import write_json_atomically
+    from poseras.files import write_json_atomically
 
     for split, conversion in conversions.items():
         write_json_atomically(output / f"{split}.json", conversion.content)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 if TYPE_CHECKING:
     from poseras.data.mpii_crops import Crop
@@ -136,17 +136,16 @@ def write_crops(crops: Sequence[Crop], release: Release, images: Path, output: P
 
 def write_crop(path: Path, picture: Any, crop: Crop) -> None:
     """Resize a picture (height, width, 3) to the scale of a person, and write the part of it."""
-    import cv2
-
     from poseras.data.matlab_resize import resize_like_matlab
+    from poseras.files import write_image_atomically
 
     factor = 1 / float(crop.crop_to_image[0, 0])
-    cv2.imwrite(str(path), resize_like_matlab(picture, factor, crop.corners)[..., ::-1])
+    write_image_atomically(path, resize_like_matlab(picture, factor, crop.corners), flush=False)
 
 
 def write_lists(crops: Sequence[Crop], output: Path) -> None:
     """Write dataset.mat, and transforms.json with the (3, 3) affine of each crop."""
-    from poseras.engine.files import write_json_atomically
+    from poseras.files import write_json_atomically
 
     write_list(crops, output / "dataset.mat")
     transforms = {crop.name: crop.crop_to_image.tolist() for crop in crops}
@@ -171,7 +170,7 @@ def write_list(crops: Sequence[Crop], path: Path) -> None:
     from scipy.io import savemat
 
     from poseras.data.mpii_crops import HEAD_SIZE, pack_dataset
-    from poseras.engine.files import unfinished_file
+    from poseras.files import unfinished_file
 
     with unfinished_file(path) as unfinished:
         savemat(unfinished, {"dataset": pack_dataset(crops), "head_size_px": HEAD_SIZE})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 if TYPE_CHECKING:
     from poseras.data.annotation import AnnotationTable
@@ -75,7 +75,8 @@ def read_people(chosen: argparse.Namespace, skeleton: Skeleton | None = None) ->
     dataset = replace_files(dataset, chosen.split, chosen.annotations, chosen.images)
     table = read_split(dataset, chosen.split, skeleton=skeleton)
     if not (~table.iscrowd & (table.keypoints[..., 2] > 0).any(axis=1)).any():
-        raise ValueError(f"{table.source} must have people with labelled joints. Received none.")
+        named = " or ".join(map(str, table.sources))
+        raise ValueError(f"{named} must have people with labelled joints. Received none.")
     return table
 
 
@@ -84,7 +85,6 @@ def measure(table: AnnotationTable, output: Path, *, mirror: bool) -> None:
     from poseras.checkpoints.pairwise_files import STATISTICS_FILE, write_pairwise_statistics
     from poseras.codecs.pairwise import list_pairs
     from poseras.codecs.pairwise_models import measure_statistics
-    from poseras.engine.files import unfinished_file
 
     people = table.keypoints[~table.iscrowd & (table.keypoints[..., 2] > 0).any(axis=1)]
     skeleton = table.skeleton
@@ -92,10 +92,9 @@ def measure(table: AnnotationTable, output: Path, *, mirror: bool) -> None:
     statistics, missing = measure_statistics(people, flip)
     output = output if output.suffix == ".mat" else output / STATISTICS_FILE
     pairs = list_pairs(skeleton.joint_count)
-    with unfinished_file(output) as unfinished:
-        write_pairwise_statistics(
-            unfinished, pairs, statistics.means_px, statistics.deviations_px, skeleton.keypoints
-        )
+    write_pairwise_statistics(
+        output, pairs, statistics.means_px, statistics.deviations_px, skeleton.keypoints
+    )
     print(f"{output}: {len(people)} people, {len(pairs) - len(missing)} of {len(pairs)} pairs")
     for pair in missing:
         print(f"nobody shows both {_name(skeleton, pair)}: mean 0, deviation 1")
@@ -122,7 +121,6 @@ def train(chosen: argparse.Namespace) -> None:
     table = read_people(chosen, predictor.skeleton)
     records = training_pictures(table, small_area=0.0)
     models, missing = train_pairwise_models(predictor, records, pictures=pictures)
-    output.mkdir(parents=True, exist_ok=True)
     parts: tuple[Any, ...] = (models.pairs, models.lower, models.upper, models.weights)
     write_logistic_models(output, *parts)
     print(f"{output}: {len(models.pairs)} models of {min(pictures, len(records))} pictures")

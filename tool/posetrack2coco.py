@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "PoseTrack"
@@ -77,8 +77,8 @@ def convert(annotations: Path, images: Path, output: Path, splits: Sequence[str]
     """
     from poseras.data.image_size import measure_pictures
     from poseras.data.posetrack_release import convert_sequences, list_pictures, read_sequences
-    from poseras.engine.files import write_json_atomically
     from poseras.engine.progress import progress_bar
+    from poseras.files import write_json_atomically
 
     conversions = {}
     for split in splits:

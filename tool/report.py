@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,7 +49,7 @@ def report(given: Sequence[str], output: Path | None, *, anyway: bool) -> None:
         FileNotFoundError: there is no such run, or it has no results.
         ValueError: the protocols of two runs differ, or a file is not what it should be.
     """
-    from poseras.engine.files import write_text_atomically
+    from poseras.files import write_text_atomically
     from poseras.report.page import write_report
     from poseras.report.runs import find_run, read_run
 

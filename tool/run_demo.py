@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from poseras.settings import one_line_errors, read_differences
+from poseras.error_lines import one_line_errors
+from poseras.settings import apply_differences, read_differences
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "demo"
@@ -71,7 +72,7 @@ class Stages:
         result = action()
         seconds = time.monotonic() - started
         self.done[name] = {"key": key, "seconds": round(seconds, 1), "result": result}
-        from poseras.engine.files import write_json_atomically
+        from poseras.files import write_json_atomically
 
         write_json_atomically(self._path, self.done)
         return result
@@ -204,7 +205,6 @@ def write_untrained() -> Path:
 
     from poseras.data.dataset import load_dataset
     from poseras.engine.snapshot import collect_weights, read_metadata, write_snapshot
-    from poseras.settings import apply_differences
     from poseras.shipped import shipped_weights
     from poseras.systems import options_module, system_class
 
@@ -321,7 +321,7 @@ def draw_sheets() -> list[str]:
     import numpy as np
 
     from poseras.data.dataset import load_dataset
-    from poseras.engine.files import write_image_atomically
+    from poseras.files import write_image_atomically
     from poseras.visualize import contact_sheet
     from poseras.visualize_sheet import pose_cell
 

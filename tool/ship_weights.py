@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from poseras.settings import one_line_errors
+from poseras.error_lines import one_line_errors
 
 EXAMPLES = """examples:
   python tool/ship_weights.py output/model_dump/COCO/a/snapshot_9.safetensors --output a.safetensors

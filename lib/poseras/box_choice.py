@@ -20,7 +20,7 @@ def choose_boxes(
     detector: str | None = None,
     detector_run: str | None = None,
     *,
-    min_score: float = 0.3,
+    min_score: float | None = None,
     strategy: Any = None,
 ) -> BoxSource:
     """The source of person boxes that is named; each whole picture where none is.
@@ -31,19 +31,26 @@ def choose_boxes(
         detections: path of boxes in COCO result format.
         detector: preset of KerasHub's D-FINE, or the folder of one.
         detector_run: run or snapshot of a bottom-up system of this project.
-        min_score: boxes of `detector` whose score is not above it are left out.
+        min_score: boxes of `detector` whose score is not above it are left out; 0.3 by default.
         strategy: a `tf.distribute.Strategy`, the devices of a bottom-up network.
 
     Raises:
         FileNotFoundError: the file or run is not there.
-        ValueError: it is of another kind, or the detector's packages are missing.
+        ValueError: it is of another kind, the detector's packages are missing, or there is a least
+            score and no detector.
     """
+    if min_score is not None and not (detector and 0 <= min_score < 1):
+        with_it = f"with --detector {detector}" if detector else "without --detector"
+        raise ValueError(
+            "--min-score goes with --detector and is at least 0 and below 1. Received "
+            f"{min_score} {with_it}; leave it out for 0.3."
+        )
     if detections:
         return ListedBoxes.read(detections, source)
     if detector:
         from .detection import load_detector
 
-        return load_detector(detector, min_score)
+        return load_detector(detector, 0.3 if min_score is None else min_score)
     if detector_run:
         from .predictor import load_predictor
 

@@ -18,9 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from . import files
 from .data.frames import Frame, FrameSource
 from .data.pictures import name_pictures
-from .engine import files
 from .engine.pose_files import PoseFile, open_pose_file, open_table
 from .engine.preemption import StopRequest
 from .engine.progress import progress_bar
@@ -324,11 +324,13 @@ def _about_space(predictor: Predictor) -> str:
 def _list_results(output: Path, but: Iterable[Path] = ()) -> set[tuple[Path, int]]:
     """Drawings, videos and tables in a folder and its folders, each with the number of its inode.
 
-    What is written anew has another number, even under the same name. The files `but` are left out.
+    What is written anew has another number, even under the same name. The files `but` are left
+    out, and those that somebody is writing.
     """
     others = {path.resolve() for path in but}
     found = (path for pattern in ("*", "*/*") for path in output.glob(pattern))
-    results = (path for path in found if path.suffix in _RESULTS and path.resolve() not in others)
+    whole = (path for path in found if path.parent.suffix != files.UNFINISHED)
+    results = (path for path in whole if path.suffix in _RESULTS and path.resolve() not in others)
     return {(path, path.lstat().st_ino) for path in results}
 
 

@@ -78,14 +78,14 @@ def load_detector(preset: str, min_score: float = 0.3) -> DFineDetector:
 
     Raises:
         ValueError: KerasHub is not installed, or there is no such preset of D-FINE.
-        OSError: it cannot be fetched.
+        OSError: it cannot be fetched, or is no preset of a detector.
     """
     try:
         import keras_hub
     except ImportError as error:
         raise ValueError(
             f"--detector needs KerasHub, which is not installed ({error.name}): "
-            "pip install -e .[detector]"
+            'pip install -e ".[detector]"'
         ) from None
     known = sorted(keras_hub.models.DFineObjectDetector.presets)
     if preset not in known and not Path(preset).is_dir():
@@ -95,7 +95,7 @@ def load_detector(preset: str, min_score: float = 0.3) -> DFineDetector:
         )
     try:
         detector = keras_hub.models.DFineObjectDetector.from_preset(preset)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # KerasHub's answer to a folder that is no preset
         raise OSError(
             f"The preset {preset} could not be fetched or read ({type(error).__name__}). Name the "
             "folder of one that was fetched elsewhere, or use --detections FILE."

@@ -26,7 +26,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-from .engine.files import unfinished_file
+from .files import unfinished_file
 from .weights_manifest import LOCAL_HOSTS, PublishedFile, check_url
 
 #: Called with (bytes that are there, bytes in all or None).

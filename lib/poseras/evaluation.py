@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from . import files
 from .data.coco_format import OnBadSample
 from .data.evaluation_set import EvaluationFiles, EvaluationSet, load_evaluation_set
 from .data.first_pictures import keep_first_pictures
@@ -23,7 +24,6 @@ from .data.mpii_annotations import read_first_pixel
 from .data.persons import BoxClipping
 from .engine import (
     ai_challenger_results,
-    files,
     mpii_results,
     posetrack_results,
     results,
@@ -63,6 +63,9 @@ class Outcome:
             it has no annotations or no protocol, or the boxes do not fit it.
         protocol: how the people were found and scored, for JSON.
         predictions: for each of the people looked for.
+        track_ids: image id -> (people,) int64, who is who in a sequence of PoseTrack; None where
+            nobody was tracked.
+        joint_threshold: keypoints are written into PoseTrack's files with a score above it.
     """
 
     test: EvaluationSet
@@ -71,6 +74,8 @@ class Outcome:
     evaluation: Scores | None
     protocol: dict[str, Any]
     predictions: tester.Predictions | None = None
+    track_ids: dict[int, np.ndarray] | None = None
+    joint_threshold: float = float("-inf")
 
 
 def evaluate_predictor(
@@ -177,7 +182,7 @@ def evaluate(
         actions = ACTIONS if dataset.evaluation == "human36m" else {}
         evaluation = space_results.score_poses(test.records, predictions, skeleton, actions)
         protocol["evaluation"] = evaluation.protocol() if evaluation else {}
-    elif len(test.table) and any(map(len, people.values())):
+    elif len(test.table):
         evaluation, described = score_people(people, test, skeleton, evaluator)
         if evaluation is not None:
             protocol["evaluation"] = {**evaluation.protocol(), **described}
@@ -216,6 +221,7 @@ def write_outcome(
     outcome: Outcome,
     folder: Path,
     real_keypoint_scores: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the results in the form of the data set and `metrics.json`, and print the table.
 
@@ -227,6 +233,7 @@ def write_outcome(
         outcome: of `evaluate`; the joints of the result files stand in the order of its data set.
         folder: where the files go.
         real_keypoint_scores: as `results.coco_results`.
+        settings: that differ from their defaults, flat, for the list of all tests of the run.
     """
     test, evaluation = outcome.test, outcome.test.files.dataset.evaluation
     if evaluation == "posetrack":
@@ -252,7 +259,7 @@ def write_outcome(
         )
         log.info("Poses in space: %s", written)
     stats = {} if outcome.evaluation is None else outcome.evaluation.stats
-    path = results.write_metrics(folder, stats, outcome.protocol)
+    path = results.write_metrics(folder, stats, outcome.protocol, settings)
     if isinstance(outcome.evaluation, space_results.SpaceScores):
         log.info("%s\n%s", outcome.evaluation.table(), path)
     elif outcome.evaluation is not None:
@@ -266,7 +273,11 @@ def write_outcome(
             path,
         )
     else:
-        log.info("No scores: nobody was found, or the data set names no evaluation. %s", path)
+        log.info(
+            "No scores: the data set names no evaluation, or one that nobody here can be scored "
+            "by. %s",
+            path,
+        )
 
 
 def _in_order_of_dataset(outcome: Outcome) -> dict[int, People]:
@@ -295,7 +306,11 @@ def _write_posetrack(outcome: Outcome, folder: Path) -> Path:
     test = outcome.test
     sequences = test.sequences or {}
     records = posetrack_results.posetrack_results(
-        outcome.people, outcome.skeleton, sequence_skeleton(test)
+        outcome.people,
+        outcome.skeleton,
+        sequence_skeleton(test),
+        track_ids_of_image=outcome.track_ids,
+        joint_threshold=outcome.joint_threshold,
     )
     content = posetrack_results.split_by_sequence(records, sequences)
     posetrack_results.write_sequences(folder / test.files.split, content)
@@ -329,7 +344,8 @@ def draw_outcome(
         path = Path(test.table.images.paths[place[image_id]])
         target = folder / path.relative_to(test.files.images.absolute()).with_suffix(".jpg")
         picture, people = read_image(path), outcome.people[image_id]
-        drawn = draw_people(picture, people, skeleton, style=style, threshold=threshold)
+        ids = [] if outcome.track_ids is None else [f"{i}" for i in outcome.track_ids[image_id]]
+        drawn = draw_people(picture, people, skeleton, style=style, threshold=threshold, labels=ids)
         if isinstance(outcome.evaluation, space_results.SpaceScores):
             drawn = _draw_in_space(drawn, outcome, image_id)
         files.write_image_atomically(target, drawn)

@@ -9,8 +9,6 @@ precision, some formats cannot be loaded, and nothing says so.
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,15 @@ import numpy as np
 
 from .data import pipeline
 from .data.images import read_image
-from .engine.runtimes import ExportFormat, check_format, load_runtime, write_exported
+from .engine.runtimes import (
+    ExportFormat,
+    Run,
+    check_format,
+    check_target,
+    load_runtime,
+    write_exported,
+)
+from .files import unfinished_file, unfinished_folder
 from .predictor import Predictor, load_predictor
 
 log = logging.getLogger("poseras")
@@ -61,7 +67,8 @@ def export_snapshot(
 
     Args:
         snapshot: of ours.
-        target: a file, or a folder for `saved_model`; written in one step, after the comparison.
+        target: a file, or a folder for `saved_model`, in the place of an earlier one; written in
+            one step, after the comparison.
         form: the format.
         pictures: photographs whose people are compared.
         boxes_xywh: (people, 4) of each picture; None takes each whole picture as one box.
@@ -72,10 +79,12 @@ def export_snapshot(
 
     Raises:
         FileNotFoundError: snapshot or picture are missing.
-        ValueError: the format cannot be written here, there is nobody to compare, or a keypoint
-            moves by more than `TOLERANCE_PX`; nothing was written.
+        ValueError: the format cannot be written here, something else stands at `target`, there is
+            nobody to compare, or a keypoint moves by more than `TOLERANCE_PX`; nothing was written.
+        OSError: the target cannot be written.
     """
     check_format(form, target)
+    check_target(form, target)
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -126,27 +135,16 @@ def _write_compared(
     expected: dict[str, np.ndarray],
 ) -> float:
     """Write beside the target, compare, and move into place what is equal."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as folder:
-        written = Path(folder) / target.name
+    lend = unfinished_folder if form == "saved_model" else unfinished_file
+    with lend(target.absolute()) as written:  # "." has no name to write beside
         write_exported(graph, form, written)
         run = load_runtime(form, written, list(expected))
-        moved, changed = 0.0, 0.0
-        for start in range(len(views)):  # runtimes may have a fixed batch of one
-            found = run(views[start : start + 1])
-            rows = {name: value[start : start + 1] for name, value in expected.items()}
-            distance = np.linalg.norm(found["keypoints_px"] - rows["keypoints_px"], axis=-1)
-            moved = max(moved, float(distance.max()))
-            scores = np.abs(found["keypoint_scores"] - rows["keypoint_scores"])
-            changed = max(changed, float(scores.max()))
+        moved, changed = _compare(run, views, expected)
         if not moved <= TOLERANCE_PX:
             raise ValueError(
                 f"A keypoint may move by {TOLERANCE_PX} px at most. Received {moved:.3g} px for "
                 f"{form} on {len(views)} people; nothing was written."
             )
-        if target.is_dir():
-            shutil.rmtree(target)
-        written.replace(target)
     log.info(
         "%s: on %d people keypoints move by %.2g px at most, scores by %.2g.",
         target,
@@ -155,3 +153,14 @@ def _write_compared(
         changed,
     )
     return moved
+
+
+def _compare(run: Run, views: np.ndarray, expected: dict[str, np.ndarray]) -> tuple[float, float]:
+    """The largest movement of a keypoint, in view pixels, and the largest change of a score."""
+    distances, changes = [], []
+    for start in range(len(views)):  # runtimes may have a fixed batch of one
+        found = run(views[start : start + 1])
+        rows = {name: value[start : start + 1] for name, value in expected.items()}
+        distances.append(np.linalg.norm(found["keypoints_px"] - rows["keypoints_px"], axis=-1))
+        changes.append(np.abs(found["keypoint_scores"] - rows["keypoint_scores"]))
+    return float(np.max(distances)), float(np.max(changes))  # NaN where a runtime gives one

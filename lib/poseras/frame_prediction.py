@@ -237,9 +237,9 @@ def _look(predictor: Predictor, group: _Group, looking: Looking) -> list[Poses]:
     found = predictor.predict_batches(
         group.views, group.records, flip_test=looking.flip_test, progress=False
     )
-    nms = looking.oks_nms_threshold if predictor.skeleton.oks_sigmas else 0.0
     selection = predictor.make_selection(
-        keypoint_threshold=looking.keypoint_threshold, oks_nms_threshold=nms
+        keypoint_threshold=looking.keypoint_threshold,
+        oks_nms_threshold=looking.oks_nms_threshold,
     )
     people = tester.select_people(group.records, found, selection)
     nobody = People(

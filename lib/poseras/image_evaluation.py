@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from .data.annotation import read_split
 from .data.coco_format import OnBadSample
-from .data.evaluation_set import EvaluationFiles, EvaluationSet
+from .data.evaluation_set import EvaluationFiles, EvaluationSet, describe_annotations
 from .data.first_pictures import keep_first_pictures, on_first_pictures
 from .data.image_records import all_pictures, require_pictures
 from .evaluation import Outcome, describe_test, evaluate_predictor, score_people
@@ -26,6 +26,13 @@ from .structures import ImageRecords, People
 
 #: Protocols that compare people by their boxes or in space, which bottom-up systems do not know.
 _NEEDS_BOXES = ("mpii", "human36m")
+
+#: Settings of a test that only one kind of network reads.
+_FOR_BOXES = (
+    *("detections", "use_gt_box", "gt_people", "detection_threshold"),
+    *("keypoint_threshold", "box_nms_threshold", "oks_nms_threshold"),
+)
+_FOR_PICTURES = ("scales", "all_images")
 
 #: Pictures to row -> people in pixels of the picture.
 FindPeople = Callable[[ImageRecords], dict[int, People]]
@@ -53,7 +60,7 @@ def evaluate_by_settings(
 
     Raises:
         ValueError: there is an ensemble for a network that looks at whole pictures, or true masks
-            for one without parts.
+            for one without parts, or a setting that this kind of network does not read.
     """
     shared: dict[str, Any] = {
         "root": root,
@@ -72,6 +79,7 @@ def evaluate_by_settings(
                 "test.ensemble averages the joints of people in boxes. Received a bottom-up "
                 "network; leave it empty, test.scales averages several sizes."
             )
+        _check_unread(test, _FOR_BOXES, "people in boxes", "bottom-up")
         return evaluate_pictures(
             predictor,
             files,
@@ -80,6 +88,7 @@ def evaluate_by_settings(
             true_masks=test.true_masks,
             **shared,
         )
+    _check_unread(test, _FOR_PICTURES, "whole pictures", "top-down")
     return evaluate_predictor(
         predictor,
         files,
@@ -91,6 +100,17 @@ def evaluate_by_settings(
         ensemble=ensemble,
         **shared,
     )
+
+
+def _check_unread(test: Any, names: Sequence[str], subject: str, kind: str) -> None:
+    """Refuse settings of tests on another subject: who sweeps them would see equal scores."""
+    for setting in fields(test):
+        value = getattr(test, setting.name)
+        if setting.name in names and value != setting.default:
+            raise ValueError(
+                f"test.{setting.name} is read in tests on {subject} alone. Received {value!r} for "
+                f"a {kind} network; set it back to {setting.default!r}."
+            )
 
 
 def evaluate_pictures(
@@ -186,7 +206,7 @@ def load_test_pictures(
         files.dataset,
         files.split,
         skeleton=skeleton,
-        annotations=files.annotations,
+        annotations=files.all_annotations,
         on_bad_sample=on_bad_sample,
         segmentations=segmentations,
     )
@@ -195,12 +215,7 @@ def load_test_pictures(
     pictures = records.image_index
     if len(table) and not all_images:
         pictures = pictures[np.isin(pictures, table.image_index)]
-    origin = {
-        "dataset": files.dataset.name,
-        "split": files.split,
-        "annotations": files.annotations,
-        "boxes": "none, whole pictures",
-    }
+    origin = {**describe_annotations(files), "boxes": "none, whole pictures"}
     test = EvaluationSet(table, records.people, files, origin)
     test = keep_first_pictures(test, most_pictures, pictures)
     pictures = pictures[on_first_pictures(pictures, most_pictures)]

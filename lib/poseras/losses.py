@@ -12,6 +12,11 @@ from keras import ops
 
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
+#: What labels between 0 and 1 are multiplied by before the softmax of soft targets. It is a number
+#: of its own, whatever multiplies the logits, as MMPose's `label_beta` of today; its first versions
+#: took the beta of the logits for both. RTMPose's configs have 10 for either.
+LABEL_BETA = 10.0
+
 
 def masked_mean_squared_error(targets: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
     """The mean over batch, cells and joints of weight * (output - target)^2.
@@ -101,9 +106,9 @@ def discrete_divergence(
         targets: (batch, joints, bins), not negative.
         outputs: the same shape, logits.
         weights: (batch, joints), 0 where a joint is unknown.
-        beta: multiplies the logits.
-        soft_targets: whether the targets are made a distribution by a softmax over 10 times their
-            values; otherwise they count as they are.
+        beta: multiplies the logits, not the targets.
+        soft_targets: whether the targets are made a distribution by a softmax over LABEL_BETA times
+            their values; otherwise they count as they are.
 
     Returns:
         A float32 scalar: the mean over the bins, summed over the batch and averaged over the
@@ -124,7 +129,7 @@ def discrete_divergence(
     targets = ops.cast(targets, "float32")
     log_found = ops.log_softmax(beta * ops.cast(outputs, "float32"), axis=-1)
     if soft_targets:
-        log_wanted = ops.log_softmax(10 * targets, axis=-1)
+        log_wanted = ops.log_softmax(LABEL_BETA * targets, axis=-1)
         targets = ops.exp(log_wanted)
     else:
         # 0 log 0 is 0, and so is its derivative.

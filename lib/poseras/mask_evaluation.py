@@ -58,11 +58,10 @@ def read_people(
         ValueError: nobody has both, a picture cannot be read, or a segmentation is not in COCO's
             form.
     """
-    counted = ~table.iscrowd & (table.num_keypoints > 0)
+    people_of_picture = people_by_picture(table, records.image_index)
     found = {}
     for row in progress_bar(range(len(records)), unit="picture", desc="test"):
-        image = records.image_index[row]
-        people = np.flatnonzero(counted & (table.image_index == image)).tolist()
+        image, people = records.image_index[row], people_of_picture[row].tolist()
         try:
             pixels = read_image(table.images.paths[image])
             masks = [_draw_mask(table, person, pixels.shape[:2]) for person in people]
@@ -78,6 +77,15 @@ def read_people(
             f"{table.source}."
         )
     return found
+
+
+def people_by_picture(table: AnnotationTable, images: np.ndarray) -> list[np.ndarray]:
+    """Rows of the table with a person who has keypoints, for each of some pictures."""
+    rows = np.flatnonzero(~table.iscrowd & (table.num_keypoints > 0))
+    rows = rows[np.argsort(table.image_index[rows], kind="stable")]
+    begins = np.searchsorted(table.image_index[rows], images, side="left")
+    ends = np.searchsorted(table.image_index[rows], images, side="right")
+    return [rows[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _draw_mask(table: AnnotationTable, person: int, size_hw: tuple[int, int]) -> np.ndarray:

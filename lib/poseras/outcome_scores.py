@@ -36,11 +36,13 @@ def score_people(
 ) -> tuple[Scores | None, dict[str, Any]]:
     """The scores by the protocol of the data set, and what else its protocol must say.
 
-    Where nobody is found they are those of an empty result.
+    Where nobody is found they are those of an empty result, and the log says so.
     """
     dataset = test.files.dataset
-    if dataset.evaluation in ("coco", "crowdpose") and not any(map(len, people.values())):
-        people = _find_nobody(test, skeleton)
+    if not any(map(len, people.values())):
+        log.warning("Nobody was found on any picture, so everybody annotated is missed.")
+        if dataset.evaluation in ("coco", "crowdpose"):
+            people = _find_nobody(test, skeleton)
     if dataset.evaluation == "coco":
         sigmas = sigmas_for(skeleton, dataset.skeleton)
         return results.score_people(people, test.table, sigmas, evaluator), {}

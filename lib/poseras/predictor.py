@@ -347,8 +347,7 @@ def build_system(
     usual = flatten(module.default_view(stored))
     own = {key: value for key, value in metadata["view"].items() if value != usual.get(key)}
     view = apply_differences(module.default_view(options), {**own, **changed["view"]})
-    if hasattr(module, "check_view"):
-        module.check_view(options, view)
+    systems.check_view(name, options, view)
     skeleton = Skeleton.from_dict(metadata["skeleton"])
     resources = snapshot.part("resources")
     if options != stored:  # which may name other tables than those of the snapshot

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from . import systems
-from .settings import read_yaml
+from .yaml_files import read_yaml
 
 log = logging.getLogger("poseras")
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from . import systems
 from .data.pipeline import SampleLog
-from .engine.files import write_image_atomically
 from .engine.trainer import Share
+from .files import write_image_atomically
 from .skeleton import Skeleton
 from .training import TrainingJob, make_batches
 from .visualize import contact_sheet, draw_truth

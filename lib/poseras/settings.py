@@ -7,24 +7,19 @@ and a record flattens to JSON and back without loss.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import inspect
-import math
 import re
-import sys
 import textwrap
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
+from .setting_values import Mismatch, coerce
+from .yaml_files import parse_yaml, read_yaml
 
 Record = TypeVar("Record")
-
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True)
@@ -102,6 +97,12 @@ def apply_differences(record: Record, differences: Mapping[str, Any]) -> Record:
     return _replace_nested(record, coerced)
 
 
+def take_settings(kind: type[Record], source: Any, **others: Any) -> Record:
+    """A record whose fields come from those of the same names of another one, or are given."""
+    names = {field.name for field in fields(kind)} - others.keys()  # type: ignore[arg-type]
+    return kind(**{n: getattr(source, n) for n in names if hasattr(source, n)}, **others)
+
+
 def _replace_nested(record: Any, values: Mapping[str, Any]) -> Any:
     changes = {key: value for key, value in values.items() if "." not in key}
     groups: dict[str, dict[str, Any]] = {}
@@ -135,14 +136,10 @@ def _explain_unknown(key: str, known: Sequence[str]) -> str:
     return f"Unknown setting {key}. Settings begin with {', '.join(heads)}."
 
 
-class _Mismatch(Exception):
-    """A value does not fit a type; the text is the rule that it breaks."""
-
-
 def _coerce_setting(setting: Setting, value: Any) -> Any:
     try:
-        return _coerce(value, setting.declared)
-    except _Mismatch as mismatch:
+        return coerce(value, setting.declared)
+    except Mismatch as mismatch:
         example = setting.value
         if isinstance(example, tuple):
             example = str(_to_json(example)).replace("'", "")
@@ -150,115 +147,6 @@ def _coerce_setting(setting: Setting, value: Any) -> Any:
             f"{setting.key} must be {mismatch}. Received {value!r}; "
             f"write for example {setting.key}={example}."
         ) from None
-
-
-def _coerce(value: Any, declared: Any) -> Any:
-    """A value of the declared type, from that type, from JSON's or from text.
-
-    Types are bool, int, float, str, a Literal, a tuple of these, or a choice of these and None.
-    """
-    origin = get_origin(declared)
-    if origin in (Union, types.UnionType):
-        return _coerce_union(value, get_args(declared))
-    if origin is Literal:
-        return _coerce_literal(value, get_args(declared))
-    if origin is tuple:
-        return _coerce_tuple(value, get_args(declared))
-    readers: dict[Any, Callable[[Any], Any]] = {
-        bool: _coerce_bool,
-        int: _coerce_int,
-        float: _coerce_float,
-        str: _coerce_text,
-    }
-    if declared not in readers:
-        raise TypeError(f"A setting cannot be of type {declared}.")
-    return readers[declared](value)
-
-
-def _coerce_union(value: Any, arms: tuple[Any, ...]) -> Any:
-    """A value of the first type that takes it; none only where None is one of them."""
-    optional = types.NoneType in arms
-    empty = value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))
-    if optional and empty:
-        return None
-    rules = []
-    for arm in arms:
-        if arm is types.NoneType:
-            continue
-        try:
-            return _coerce(value, arm)
-        except _Mismatch as mismatch:
-            rules.append(str(mismatch))
-    raise _Mismatch(" or ".join([*rules, "none"] if optional else rules))
-
-
-def _coerce_literal(value: Any, allowed: tuple[Any, ...]) -> Any:
-    for choice in allowed:
-        if type(choice) is type(value) and choice == value:
-            return choice
-    for choice in allowed:
-        if isinstance(value, str | int | float) and str(choice) == str(value):
-            return choice
-    raise _Mismatch(f"one of {', '.join(map(str, allowed))}")
-
-
-def _coerce_tuple(value: Any, members: tuple[Any, ...]) -> tuple[Any, ...]:
-    variadic = len(members) == 2 and members[1] is Ellipsis
-    if isinstance(value, str):
-        text = value.strip().removeprefix("(").removesuffix(")")
-        value = [part.strip() for part in text.split(",") if part.strip()]
-    elif variadic and isinstance(value, int | float):
-        value = [value]
-    if not isinstance(value, list | tuple):
-        raise _Mismatch("a list")
-    if not variadic and len(value) != len(members):
-        raise _Mismatch(f"a list of {len(members)} values")
-    expected = [members[0]] * len(value) if variadic else members
-    try:
-        return tuple(_coerce(v, member) for v, member in zip(value, expected, strict=True))
-    except _Mismatch as mismatch:
-        raise _Mismatch(f"a list in which each value is {mismatch}") from None
-
-
-def _coerce_bool(value: Any) -> bool:
-    if isinstance(value, str):
-        value = _WORDS.get(value.strip().lower(), value)
-    if not isinstance(value, bool):
-        raise _Mismatch("true or false")
-    return value
-
-
-def _coerce_int(value: Any) -> int:
-    try:
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            return int(value)
-    except ValueError:
-        pass  # text such as 1e3 is looked at as a float below
-    try:
-        number = _coerce_float(value)
-    except _Mismatch:
-        raise _Mismatch("a whole number") from None
-    if number != int(number):
-        raise _Mismatch("a whole number")
-    return int(number)
-
-
-def _coerce_float(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise _Mismatch("a number")
-    return number
-
-
-def _coerce_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _Mismatch("text (in quotes where YAML would read something else)")
-    return str(value)
 
 
 def flatten(record: Any) -> dict[str, Any]:
@@ -271,50 +159,6 @@ def flatten(record: Any) -> dict[str, Any]:
 
 def _to_json(value: Any) -> Any:
     return [_to_json(member) for member in value] if isinstance(value, tuple) else value
-
-
-class _SettingsLoader(yaml.SafeLoader):
-    """Safe YAML with the scalars of YAML 1.2, without duplicate keys.
-
-    In YAML 1.1, which PyYAML reads, `off` is False, `12:30` is 750, `012` is 10 and `5e-4` is text.
-    """
-
-    yaml_implicit_resolvers: dict[str, list[Any]] = {}
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value} stands twice", key_node.start_mark
-                )
-            seen.add(str(key_node.value))
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?",
-        "-+.0123456789",
-    ),
-):
-    _SettingsLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
-
-
-def _load_yaml(text: str, source: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_SettingsLoader)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{source}{line} is not a list of settings: {error.problem}.") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{source} is not YAML: {' '.join(str(error).split())}.") from None
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -333,25 +177,10 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             )
         if key in differences:
             raise ValueError(f"--set {key} is given twice. Keep one of them.")
-        differences[key] = _reject_nested(key, _load_yaml(text, f"--set {assignment}"))
+        differences[key] = _reject_nested(
+            key, parse_yaml(text, f"--set {assignment}", as_written=True)
+        )
     return differences
-
-
-def read_yaml(path: str | Path) -> Any:
-    """What a YAML file holds, of any form.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not YAML, or names a key twice.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No settings file at {path}.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be UTF-8 text. It is not at byte {error.start}.") from None
-    return _load_yaml(text, str(path))
 
 
 def read_differences(path: str | Path) -> dict[str, Any]:
@@ -361,7 +190,7 @@ def read_differences(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not YAML, not flat, or names a key twice.
     """
-    values = read_yaml(path)
+    values = read_yaml(path, as_written=True)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -379,20 +208,3 @@ def _reject_nested(key: str, value: Any) -> Any:
             f"Settings are flat. Received a mapping under {key}; write `{key}.{inner}: ...`."
         )
     return value
-
-
-@contextlib.contextmanager
-def one_line_errors(program: str) -> Iterator[None]:
-    """End a program with exit code 2 and one line on stderr where its input is wrong.
-
-    `ValueError` and `OSError` (a missing file, no permission, a full disk) are what a user can
-    mend; all else keeps its trace.
-
-    Args:
-        program: its name, which begins the line.
-    """
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from error

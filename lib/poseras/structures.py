@@ -12,13 +12,14 @@ from typing import Literal
 
 import numpy as np
 
+from .check import check_at_least, check_positive
+from .person_augmentation import Augmentation
 from .picture_augmentation import PictureAugmentation
 
 ViewRule = Literal["person_box", "root_box_3d", "long_edge", "fixed_height", "scale", "whole"]
 Interpolation = Literal["linear", "cubic", "pillow_linear"]
 CropConvention = Literal["corner", "udp"]
 OutsideJoints = Literal["drop", "keep"]
-OcclusionKind = Literal["rectangle", "objects"]
 
 #: Key of a sample: (shape without the batch axis, dtype, meaning).
 SAMPLE_KEYS: dict[str, tuple[str, str, str]] = {
@@ -51,68 +52,6 @@ SAMPLE_KEYS: dict[str, tuple[str, str, str]] = {
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """The laws of random change of one view. The defaults are "no change".
-
-    Geometry is drawn per sample in this order: scale, rotation, mirror, and from there on in the
-    order of the fields; each draw is a pure function of (seed, pass, sample index).
-
-    Attributes:
-        scale_std: the box is multiplied by clip(1 + scale_std * N(0, 1), 1 - std, 1 + std).
-        rotation_std_deg: angle = clip(std * N(0, 1), -2 std, 2 std), in degrees.
-        rotation_probability: how often a sample is rotated at all.
-        flip_probability: how often a sample is mirrored.
-        half_body_probability: how often only the upper or the lower half is kept in view, before
-            scale and rotation; 0.3 in HRNet.
-        half_body_min_joints: a person with fewer labelled joints is never halved. HRNet asks for
-            more than 8.
-        colour_gain: each channel is multiplied by a uniform number of 1 - gain .. 1 + gain.
-        occlusion_probability: how often something is pasted over the view; keypoints under it stay
-            labelled.
-        occlusion_kind: a `rectangle` of noise or of one colour, or one to seven `objects`.
-        occluder_folder: of RGBA pictures of objects; drawn shapes without one.
-        shift_factor: the box is moved by up to this share of its sides, before it is scaled.
-        shift_probability: how often it is moved at all; RTMPose 0.3.
-        hsv_delta: hue of 180, saturation and value of 255 are moved by up to so much, each half
-            of the time; RTMPose 5, 30, 30.
-        grey_probability: how often the colours are taken away.
-        blur_probability: how often the view is smeared over 3, 5 or 7 pixels.
-    """
-
-    scale_std: float = 0.0
-    rotation_std_deg: float = 0.0
-    rotation_probability: float = 0.6
-    flip_probability: float = 0.0
-    half_body_probability: float = 0.0
-    half_body_min_joints: int = 9
-    colour_gain: float = 0.0
-    occlusion_probability: float = 0.0
-    occlusion_kind: OcclusionKind = "rectangle"
-    occluder_folder: str = ""
-    shift_factor: float = 0.16  # RTMPose
-    shift_probability: float = 0.0
-    hsv_delta: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    grey_probability: float = 0.0
-    blur_probability: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("rotation", "flip", "half_body", "occlusion", "shift", "grey", "blur"):
-            probability = getattr(self, f"{name}_probability")
-            if not 0 <= probability <= 1:
-                raise ValueError(f"{name}_probability must be in 0..1. Received {probability}.")
-        for name in ("scale_std", "colour_gain"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 0 and below 1, so that no view has size "
-                    f"or colour 0. Received {getattr(self, name)}."
-                )
-        if self.rotation_std_deg < 0:
-            raise ValueError(
-                f"rotation_std_deg must not be negative. Received {self.rotation_std_deg}."
-            )
-
-
-@dataclass(frozen=True)
 class View:
     """How a picture becomes network input.
 
@@ -142,6 +81,9 @@ class View:
             (Microsoft's code, whose target reaches three sigma over the border).
         augmentation: random changes of a person's view, used in training only.
         picture_augmentation: random changes of a whole picture, used in training only.
+
+    Raises:
+        ValueError: a value breaks a rule; the message names the setting, `view.margin`.
     """
 
     rule: ViewRule
@@ -158,6 +100,18 @@ class View:
     outside_joints: OutsideJoints = "drop"
     augmentation: Augmentation = field(default_factory=Augmentation)
     picture_augmentation: PictureAugmentation = field(default_factory=PictureAugmentation)
+
+    def __post_init__(self) -> None:
+        check_at_least("view", self, 1, "length stride")
+        check_positive(self, "margin factor", "view")
+        for name in ("size_hw", "box_mm"):
+            if min(getattr(self, name)) <= 0:
+                raise ValueError(
+                    f"view.{name} must be a positive height and width. "
+                    f"Received {getattr(self, name)}."
+                )
+        if not all(0 <= channel <= 255 for channel in self.border_rgb):
+            raise ValueError(f"view.border_rgb must be in 0..255. Received {self.border_rgb}.")
 
     @property
     def one_size(self) -> bool:

@@ -10,11 +10,12 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
+
+from .yaml_files import read_yaml
 
 MANIFEST = Path(__file__).resolve().parent / "published_weights.yaml"
 Unverified = Literal["unverified"]
@@ -101,11 +102,11 @@ def read_manifest(path: str | Path = MANIFEST) -> dict[str, list[PublishedFile]]
     """The files of every name, in the order of the manifest.
 
     Raises:
-        ValueError: a row breaks a rule; it is named.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not YAML, names a key twice, or a row breaks a rule; it is named.
     """
-    raw: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     try:
-        rows = msgspec.convert(raw, _Manifest).files
+        rows = msgspec.convert(read_yaml(path), _Manifest).files
     except msgspec.ValidationError as error:
         raise ValueError(f"{path} is no manifest of weights: {error}.") from None
     found: dict[str, list[PublishedFile]] = {}

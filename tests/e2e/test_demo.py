@@ -163,6 +163,12 @@ def test_without_the_weights_that_come_with_poseras_one_line_says_so(tmp_path, c
     assert "weights that come with poseras must lie at" in line
 
 
+def test_a_least_score_without_a_detector_ends_with_one_line(project, clip, tmp_path, capsys):
+    named = ("--model-file", str(project.write_snapshot()), "--output", str(tmp_path / "out"))
+    line = one_line(capsys, "--input", str(clip), *named, "--min-score", "0.5")
+    assert "Received 0.5 without --detector" in line
+
+
 def test_two_sources_of_boxes_are_one_too_many(tmp_path, capsys):
     given = ("--input", "a.jpg", "--output", "out", "--detections", "a", "--detector", "b")
     assert "not allowed with argument" in one_line(capsys, *given)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+import config as main_config
 from poseras.metrics.posetrack import evaluate_posetrack
 
 SETTINGS = (
@@ -64,6 +65,16 @@ def trained(tmp_path_factory, request):
     assert done.returncode == 0, done.stderr
     assert "13 people to train on" in done.stderr and "7 people to train on" in done.stderr
     return root
+
+
+def test_the_log_of_a_training_holds_its_settings(trained):
+    folder = trained / "output" / "log" / "PoseTrack" / "tiny"
+    again = main_config.load_config(str(folder / "config.yaml"))
+    assert again == main_config.load_config(assignments=SETTINGS)
+    lines = (folder / "train.log").read_text().splitlines()
+    assert 'train.initial_weights="none"' in lines[0] and "train.momentum" not in lines[0]
+    assert "Versions: poseras" in lines[1] and "commit" not in lines[1]
+    assert any(" accuracy 0." in line for line in lines)
 
 
 def run_test(root: Path, *settings: str) -> subprocess.CompletedProcess:
@@ -135,3 +146,36 @@ def test_posetrack_gives_files_that_poseval_reads_and_its_ap(trained):
     evaluation = evaluate_posetrack(truth, results, tracking=False)
     assert evaluation.stats == content["metrics"], "the written files give the printed numbers"
     assert len(list((trained / "output/vis/PoseTrack/tiny").rglob("*.jpg"))) == 3
+
+
+@pytest.mark.slow
+def test_posetrack_people_are_tracked_on_the_real_pictures(trained):
+    frames = read_json(trained / "data" / "PoseTrack" / "annotations" / "test2018.json")["images"]
+    boxes = [
+        {"image_id": frame["id"], "category_id": 1, "bbox": [20, 20, 200, 200], "score": 0.9}
+        for frame in frames
+    ]
+    (trained / "boxes.json").write_text(json.dumps(boxes))
+    tracked = ("data.testset=PoseTrack", "test.track=greedy", "test.track_threshold=-1e9")
+    done = run_test(trained, *tracked, "test.split=test", "test.detections=boxes.json")
+    assert done.returncode == 0, done.stderr
+    folder = trained / "output" / "result" / "PoseTrack" / "tiny"
+    (film,) = (folder / "test").iterdir()
+    people = read_json(film)["annotations"]
+    assert len(people) == len(frames) == 5
+    assert {person["track_id"] for person in people} == {1}, "one box in place is one person"
+    assert read_json(folder / "metrics.json")["metrics"] == {}
+    done = run_test(trained, *tracked, "test.split=val", "test.draw_count=0")
+    assert done.returncode == 0, done.stderr
+    content = read_json(folder / "metrics.json")
+    assert content["protocol"]["tracking"]["matching"] == "greedy"
+    # The sample has one frame of each sequence, of which poseval leaves out the last one.
+    assert "AP Total" in content["metrics"] and "MOTA Total" not in content["metrics"]
+
+
+def test_tracking_is_refused_for_pictures_in_one_line(trained):
+    choice = ("data.testset=MPII", "test.split=train", "test.use_gt_box=true")
+    done = run_test(trained, *choice, "test.track=greedy")
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert "test.track follows people through sequences" in line and "Received MPII" in line

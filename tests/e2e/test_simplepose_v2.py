@@ -33,7 +33,7 @@ def test_a_network_is_trained_tested_and_shown_without_any_boxes(project):
     check(project.run("train.py", *settings, "train.end_epoch=1"))
     validated = ("train.end_epoch=2", "train.validate_every_epochs=1", "test.most_pictures=2")
     done = check(project.run("train.py", *settings, *validated, "--continue"))
-    assert "epoch 2 validation: AP" in done.stderr
+    assert "epoch 2 validation on the first 2 pictures: AP" in done.stderr
     dump = project.root / "output" / "model_dump" / "COCO" / "tiny"
     assert (dump / "snapshot_1.safetensors").exists() and (dump / "snapshot_2.safetensors").exists()
 

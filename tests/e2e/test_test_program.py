@@ -5,6 +5,8 @@ import json
 import cv2
 import pytest
 
+from poseras.engine.tests_log import read_tests
+
 RUN = "simple_baselines_coco_resnet50_256x192"
 TEST = ("--gpu", "cpu", "--test_epoch", "1")
 
@@ -39,6 +41,10 @@ def test_a_test_inside_main_with_linked_data_and_output(project):
     assert len(protocol["detections_sha256"]) == len(protocol["snapshot_sha256"]) == 64
     assert protocol["options"]["decoder"] == "quarter"
     assert protocol["evaluation"]["evaluator"] == "pycocotools"
+    (test,) = read_tests(project.root / "output" / "result" / "COCO" / RUN)
+    assert test["epoch"] == 1 and test["metrics"].keys() == content["metrics"].keys()
+    assert test["settings"]["options.backbone_width"] == 8
+    assert "options.depth" not in test["settings"], "it has its default"
     pictures = sorted((project.root / "output" / "vis" / "COCO" / RUN).glob("*.jpg"))
     assert [cv2.imread(str(p)).shape for p in pictures] == [
         (72, 96, 3),

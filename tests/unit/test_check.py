@@ -23,8 +23,10 @@ def test_a_setting_that_is_not_above_zero_is_named():
     check_positive(Record(), "batch_size")
     with pytest.raises(ValueError, match="momentum must be positive. Received -0.5"):
         check_positive(Record(), "batch_size momentum")
-    with pytest.raises(ValueError, match="batch_size must be positive. Received 0"):
+    with pytest.raises(ValueError, match="^batch_size must be positive. Received 0"):
         check_positive(Record(batch_size=0), "batch_size")
+    with pytest.raises(ValueError, match="^train.batch_size must be positive. Received 0"):
+        check_positive(Record(batch_size=0), "batch_size", "train")
 
 
 def test_a_value_that_its_type_does_not_list_is_named_with_those_it_does():

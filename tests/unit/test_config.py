@@ -72,10 +72,37 @@ def test_test_settings_of_the_yaml_win_over_those_stored_but_its_options_do_not(
         ("options.input_shap=1", r"Unknown setting .*Did you mean options.input_shape\?"),
         ("system=resnet", "system must be one of .*simple_baselines.*Received 'resnet'"),
         ("train.batch_size=0", "train.batch_size must be at least 1. Received 0."),
-        ("train.decay_epochs=120,90", r"train.decay_epochs must ascend. Received \[120, 90\]"),
-        ("train.learning_rate=0", "train.learning_rate and train.decay_factor must be above 0"),
-        ("train.ema_decay=1", "must be below 1. Received 1.0"),
+        ("train.decay_epochs=120,90", r"train.decay_epochs must ascend .* Received \[120, 90\]"),
+        ("train.decay_epochs=-1,90", r"train.decay_epochs must ascend from 0 on"),
+        ("train.decay_steps=5,3", r"train.decay_steps must ascend .* Received \[5, 3\]"),
+        ("train.decay_factors=0.1", "train.decay_factors must have one share for each of 2 decay"),
+        ("train.decay_factors=1,0", "train.decay_factors must be positive"),
+        ("train.decay_factor=0", "train.decay_factor must be positive. Received 0.0"),
+        ("train.learning_rate=0", "train.learning_rate must be positive. Received 0.0"),
+        ("train.total_steps=-5", "train.total_steps must be at least 0. Received -5"),
+        ("train.warmup_steps=-5", "train.warmup_steps must be at least 0. Received -5"),
+        ("train.end_epoch=0", "train.end_epoch must be at least 1. Received 0"),
+        ("train.flat_fraction=2", "train.flat_fraction must be at least 0 and below 1"),
+        ("train.flat_fraction=0.5", "train.flat_fraction is for the schedule cosine"),
+        ("train.final_fraction=2", "train.final_fraction must be in 0..1"),
+        ("train.layer_decay=0", "train.layer_decay must be above 0 and at most 1"),
+        ("train.ema_decay=1", "train.ema_decay must be below 1. Received 1.0"),
+        ("train.momentum=1", "train.momentum must be below 1. Received 1.0"),
+        ("train.accumulate_steps=0", "train.accumulate_steps must be at least 1. Received 0"),
+        ("train.peer_timeout_s=-1", "train.peer_timeout_s must be at least 0. Received -1.0"),
+        ("test.scales=1,0", "test.scales must be positive, and 1 among them.* Received 1.0,0.0"),
+        ("test.scales=0.5", "test.scales must be positive, and 1 among them"),
+        ("test.scales=1,1", "test.scales must name each value once. Received 1.0 more than once"),
+        ("view.margin=-1", "view.margin must be positive. Received -1.0"),
+        ("view.factor=0", "view.factor must be positive. Received 0.0"),
+        ("view.length=0", "view.length must be at least 1. Received 0"),
+        ("view.stride=0", "view.stride must be at least 1. Received 0"),
+        ("view.size_hw=0,192", "view.size_hw must be a positive height and width"),
+        ("view.border_rgb=0,0,256", "view.border_rgb must be in 0..255"),
+        ("seed=-1", "seed must be in 0..4294967295. Received -1"),
+        ("seed=4294967296", "seed must be in 0..4294967295"),
         ("data.trainset=[]", "data.trainset and data.testset must name folders"),
+        ("data.trainset=COCO,MPII,COCO", "data.trainset must name each value once. .* COCO"),
         ("run=../x", "run must be a folder name"),
         ("test.evaluator=slow", "test.evaluator must be one of pycocotools, fast, both"),
     ],
@@ -136,3 +163,20 @@ def test_flags_of_the_originals_are_settings(tmp_path):
     assert sorted(chosen.set) == ["seed=1", "test.flip_test=true"]
     assert load(*chosen.set).test.flip_test
     assert command_line.parse_arguments(command_line.test_parser(), []).set == []
+
+
+@pytest.mark.parametrize(
+    "differences",
+    [
+        {},
+        {"run": "a", "train.batch_size": 8, "options.input_shape": [384, 288]},
+        {"view.margin": 1.1, "options.input_shape": [384, 288]},
+        {"options.input_shape": [384, 288], "view.size_hw": [256, 192]},
+        {"system": "simplepose_v2", "options.backbone_width": 32, "view.length": 384},
+    ],
+)
+def test_what_differs_from_the_defaults_makes_the_config_again(differences):
+    config = main_config.build_config(differences)
+    changes = main_config.list_changes(config)
+    assert main_config.build_config(changes) == config
+    assert changes == {"run": config.run, **differences}

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from poseras import files
 from poseras.data.frames import Frame, FrameSource, open_frames
 from poseras.data.pictures import Boxes
 from poseras.data.video import read_video
@@ -173,6 +174,16 @@ def test_a_stopped_video_can_be_played_and_everything_else_is_whole(predictor, t
     assert content["info"]["stopped_after_frames"] == written
     assert len(list(read_video(tmp_path / "clip.mp4"))) == written
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "poses.json"]
+
+
+def test_a_second_demonstration_into_a_folder_lets_the_first_one_end(predictor, tmp_path, caplog):
+    with files.unfinished_file(tmp_path / "first.mp4") as unfinished:
+        unfinished.write_bytes(b"half")
+        demonstrate(predictor, make_source(2), tmp_path, LOOKING)
+        assert unfinished.read_bytes() == b"half"
+    assert "also holds" not in caplog.text
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["clip.mp4", "first.mp4", "poses.json"]
 
 
 def test_an_error_in_the_middle_leaves_no_file(predictor, tmp_path):

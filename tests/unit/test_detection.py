@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_boxes_come_in_pixels_of_the_picture_the_surest_first_and_cut():
 
 def test_without_kerashub_the_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(ValueError, match=r"not installed.*pip install -e \.\[detector\]"):
+    with pytest.raises(ValueError, match=r"not installed.*pip install -e \"\.\[detector\]\""):
         load_detector("dfine_nano_coco")
 
 
@@ -49,3 +50,15 @@ def test_an_unknown_preset_names_the_known_ones():
     pytest.importorskip("keras_hub", reason="KerasHub, the extra `detector`, is not installed")
     with pytest.raises(ValueError, match="Received yolo; there are .*dfine_nano_coco"):
         load_detector("yolo")
+
+
+@pytest.mark.parametrize("error", [ValueError("not a DFineObjectDetector"), OSError("no network")])
+def test_a_preset_that_cannot_be_read_names_what_else_to_do(monkeypatch, tmp_path, error):
+    def from_preset(preset):
+        raise error
+
+    detector = SimpleNamespace(presets={}, from_preset=from_preset)
+    models = SimpleNamespace(DFineObjectDetector=detector)
+    monkeypatch.setitem(sys.modules, "keras_hub", SimpleNamespace(models=models))
+    with pytest.raises(OSError, match="could not be fetched or read.* or use --detections FILE"):
+        load_detector(str(tmp_path))

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import config as main_config
 from poseras.engine.tester import Predictions
 from poseras.ensemble import average_networks, average_predictions
 from poseras.image_evaluation import evaluate_by_settings
@@ -70,11 +71,14 @@ def test_networks_that_do_not_fit_are_named(other, message):
 
 
 def test_whole_pictures_are_not_averaged(tmp_path):
-    data = SimpleNamespace(workers=1, on_bad_sample="stop")
-    test = {"flip_test": False, "batch_size": 1, "evaluator": "fast", "true_masks": False}
-    test = SimpleNamespace(**test, most_pictures=0)
+    config = main_config.build_config({})
     bottom_up = network("a", None, whole=True)
     with pytest.raises(ValueError, match="people in boxes. Received a bottom-up network"):
         evaluate_by_settings(
-            bottom_up, None, root=tmp_path, data=data, test=test, ensemble=[bottom_up]
+            bottom_up,
+            None,
+            root=tmp_path,
+            data=config.data,
+            test=config.test,
+            ensemble=[bottom_up],
         )

@@ -70,6 +70,62 @@ def test_an_export_says_the_same_in_its_runtime(
     assert target.exists() and list(target.parent.iterdir()) == [target]
 
 
+def test_an_export_takes_the_place_of_an_earlier_one(weights_file, pictures, tmp_path):
+    target = tmp_path / "model"
+    (target / "variables").mkdir(parents=True)
+    (target / "variables" / "of_the_old_one").touch()
+    (target / "saved_model.pb").write_bytes(b"old")
+    exporting.export_snapshot(weights_file, target, "saved_model", pictures)
+    assert (target / "saved_model.pb").stat().st_size > 3
+    assert not (target / "variables" / "of_the_old_one").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "model"]
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "message"),
+    [
+        (
+            "saved_model",
+            "data",
+            r"takes the place of an earlier one alone\. .*a folder with photos;",
+        ),
+        ("saved_model", "half", r"a folder with variables; name a folder that does not exist yet"),
+        ("saved_model", "mixed", r"a folder with photos;"),
+        ("saved_model", "0.png", r"A saved_model export is a folder\. Received the file .*0\.png"),
+        (
+            "litert",
+            "data.tflite",
+            r"A litert export is a file\. Received the folder .*data\.tflite",
+        ),
+    ],
+)
+def test_a_folder_that_holds_anything_else_is_not_touched(
+    weights_file, pictures, tmp_path, monkeypatch, form, name, message
+):
+    monkeypatch.setattr(
+        exporting, "load_predictor", lambda path: pytest.fail("a network was built")
+    )
+    for folder in ("data/photos", "half/variables", "mixed/photos", "data.tflite"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "mixed" / "saved_model.pb").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=message):
+        exporting.export_snapshot(weights_file, tmp_path / name, form, pictures)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_that_gives_nan_is_refused(weights_file, pictures, tmp_path, monkeypatch):
+    load = runtimes.load_runtime
+
+    def load_broken(*arguments):
+        run = load(*arguments)
+        return lambda views: {**run(views), "keypoints_px": np.full((1, 1, 3, 2), np.nan)}
+
+    monkeypatch.setattr(exporting, "load_runtime", load_broken)
+    with pytest.raises(ValueError, match="Received nan px for litert on 2 people"):
+        exporting.export_snapshot(weights_file, tmp_path / "a.tflite", "litert", pictures)
+
+
 def test_an_onnx_export_says_the_same_where_its_packages_are_installed(
     weights_file, pictures, tmp_path
 ):
@@ -99,7 +155,7 @@ def test_a_file_whose_keypoints_move_is_refused_and_the_old_one_stays(
     with pytest.raises(ValueError, match=r"move by 0\.1 px at most\. Received 0\.11 px for litert"):
         exporting.export_snapshot(weights_file, target, "litert", pictures)
     assert target.read_bytes() == b"old"
-    assert not list(tmp_path.glob(".export*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_nobody_to_compare_is_an_error(weights_file, pictures, tmp_path):
@@ -122,7 +178,7 @@ def test_a_mixed_precision_policy_does_not_reach_the_export(weights_file, pictur
 @pytest.mark.parametrize(
     ("form", "name", "message"),
     [
-        ("onnx", "a.onnx", r"needs tf2onnx, onnx, onnxruntime\. .*pip install 'poseras\[onnx\]'"),
+        ("onnx", "a.onnx", r"needs tf2onnx, onnx, onnxruntime\. .*pip install -e \"\.\[onnx\]\""),
         ("onnx", "a.pb", r"A onnx file must end in \.onnx\. Received"),
         ("coreml", "a", "must be one of saved_model, onnx, litert. Received 'coreml'"),
     ],

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import config as main_config
+from poseras import image_evaluation
 from poseras.data.dataset import choose_skeleton
 from poseras.data.evaluation_set import find_evaluation_files
 from poseras.engine.snapshot import Snapshot
@@ -120,3 +121,37 @@ def test_views_are_padded_to_a_multiple_of_both_strides(
 def test_the_views_of_a_system_that_asks_for_no_multiple_stay(tmp_path):
     predictor = make_predictor(SimpleNamespace(), tmp_path)
     assert pad_for_merging(predictor, flip_test=True, scales=(1.0, 2.0)) is predictor
+
+
+@pytest.mark.parametrize(
+    ("whole", "name", "value", "usual"),
+    [
+        (False, "scales", (1.0, 0.5), r"\(1.0,\)"),
+        (False, "all_images", True, "False"),
+        (True, "detections", "boxes.json", "''"),
+        (True, "use_gt_box", True, "False"),
+        (True, "gt_people", "labelled", "'all'"),
+        (True, "detection_threshold", 0.1, "0.0"),
+        (True, "keypoint_threshold", 0.1, "0.2"),
+        (True, "box_nms_threshold", 0.5, "0.0"),
+        (True, "oks_nms_threshold", 0.5, "0.9"),
+    ],
+)
+def test_a_test_refuses_settings_that_its_kind_of_network_does_not_read(
+    tmp_path, monkeypatch, whole, name, value, usual
+):
+    for reached in ("evaluate_pictures", "evaluate_predictor"):
+        monkeypatch.setattr(image_evaluation, reached, lambda *given, **named: "tested")
+
+    def run(whole, settings):
+        config = main_config.build_config(settings)
+        network = SimpleNamespace(sees_whole_pictures=whole)
+        return evaluate_by_settings(
+            network, None, root=tmp_path, data=config.data, test=config.test
+        )
+
+    told = {f"test.{name}": value}
+    assert run(whole, {}) == run(not whole, told) == "tested"
+    kind = "in boxes alone. .* bottom-up" if whole else "whole pictures alone. .* top-down"
+    with pytest.raises(ValueError, match=f"test.{name} .* {kind} network; .* back to {usual}"):
+        run(whole, told)

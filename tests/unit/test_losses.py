@@ -110,6 +110,15 @@ def test_beta_sharpens_the_logits_and_soft_targets_are_a_softmax():
     assert float(losses.discrete_divergence(logits, logits, weights, soft_targets=True)) > 1e-3
 
 
+@pytest.mark.parametrize("beta", [1.0, 5.0, 10.0])
+def test_soft_targets_are_those_of_ten_times_the_labels_whatever_multiplies_the_logits(beta):
+    labels, weights = np.float32([[[0.1, 0.4, 0.2, 0.0]]]), np.ones((1, 1), np.float32)
+    wanted = np.exp(10 * labels) / np.exp(10 * labels).sum()
+    logits = np.log(wanted) / beta  # the softmax of beta times them is what is wanted
+    loss = losses.discrete_divergence(labels, logits, weights, beta=beta, soft_targets=True)
+    assert float(loss) == pytest.approx(0, abs=1e-6)
+
+
 def test_offsets_count_inside_their_disc_alone():
     discs = np.zeros((1, 2, 2, 1), np.float32)
     discs[0, 0, 0] = 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import config as main_config
+from poseras import mask_evaluation
 from poseras.data.dataset import choose_skeleton
 from poseras.data.evaluation_set import find_evaluation_files
 from poseras.engine.snapshot import Snapshot
@@ -121,6 +122,16 @@ def test_the_first_pictures_alone_are_looked_at_and_scored(
     first = evaluate(predictor, tmp_path, project_root, monkeypatch, most_pictures=1)
     assert set(whole.people) == {1, 2} and set(first.people) == {1}
     assert first.evaluation.stats["AP"] > 0.9 > 0.6 > whole.evaluation.stats["AP"]
+
+
+def test_people_are_gathered_by_picture_in_the_order_of_the_file():
+    table = SimpleNamespace(
+        iscrowd=np.array([False, False, True, False, False]),
+        num_keypoints=np.array([3, 1, 2, 0, 4]),
+        image_index=np.array([2, 0, 2, 2, 2], np.int32),
+    )
+    gathered = mask_evaluation.people_by_picture(table, np.array([2, 1, 0]))
+    assert [rows.tolist() for rows in gathered] == [[0, 4], [], [1]]
 
 
 def test_a_missing_picture_stops_the_test_or_is_skipped(

@@ -5,8 +5,10 @@ import json
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.io import savemat
 
+import config as main_config
 from poseras.codecs.pairwise_models import measure_statistics
 from poseras.data.ai_challenger import convert_records, list_pictures, read_records
 from poseras.data.annotation import read_split
@@ -14,10 +16,14 @@ from poseras.data.dataset import choose_skeleton, load_dataset, replace_files
 from poseras.data.evaluation_set import EvaluationFiles, EvaluationSet, find_evaluation_files
 from poseras.data.image_records import require_pictures, training_pictures
 from poseras.data.image_size import measure_pictures
+from poseras.engine.snapshot import Snapshot
 from poseras.evaluation import write_outcome
-from poseras.image_evaluation import load_test_pictures, score_pictures
+from poseras.image_evaluation import evaluate_by_settings, load_test_pictures, score_pictures
 from poseras.outcome_scores import score_people
+from poseras.predictor import Predictor
 from poseras.structures import People
+from poseras.systems.simple_baselines import options as simple_baselines
+from poseras.systems.simple_baselines.system import System
 
 
 @pytest.fixture
@@ -72,12 +78,9 @@ def test_statistics_of_the_sample_are_of_its_fourteen_joints(converted):
     assert statistics.joint_count == 14
 
 
-@pytest.mark.parametrize("dataset", ["COCO", "CrowdPose", "AIChallenger"])
-@pytest.mark.parametrize("evaluator", ["fast", "both"])
-def test_a_test_in_which_nobody_is_found_has_the_score_0(
-    tmp_path, project_root, dataset, evaluator
-):
-    skeleton = choose_skeleton(project_root, [dataset])
+def write_one_person(folder, root, dataset, **choices):
+    """The files of a test on one picture with one person, and the skeleton."""
+    skeleton = choose_skeleton(root, [dataset])
     points = np.random.default_rng(1).integers(0, 40, (skeleton.joint_count, 2))
     person = {
         "keypoints": np.column_stack([points, np.full(len(points), 2)]).ravel().tolist(),
@@ -87,22 +90,58 @@ def test_a_test_in_which_nobody_is_found_has_the_score_0(
     image = {"id": 5, "file_name": "5.png", "height": 50, "width": 50, "crowdIndex": 0.5}
     categories = [{"id": 1, "name": "person", "keypoints": list(skeleton.keypoints)}]
     content = {"images": [image], "annotations": [person], "categories": categories}
-    (tmp_path / "people.json").write_text(json.dumps(content))
-    (tmp_path / "5.png").touch()
-    named = {"annotations": str(tmp_path / "people.json"), "images": str(tmp_path)}
-    files = find_evaluation_files(project_root, dataset, "val", use_gt_box=True, **named)
-    test, records = load_test_pictures(files, skeleton)
-    nobody = np.zeros((0, skeleton.joint_count, 2))
-    found = {0: People(nobody, nobody[..., 0], np.zeros(0))}
-    outcome = score_pictures(lambda _: found, test, records, skeleton, evaluator)
+    (folder / "people.json").write_text(json.dumps(content))
+    (folder / "5.png").touch()
+    named = {"annotations": str(folder / "people.json"), "images": str(folder), **choices}
+    return find_evaluation_files(root, dataset, "val", **named), skeleton
+
+
+def check_score_of_nobody(outcome, folder):
+    """Nobody is found, which costs the whole score and is written as such."""
     assert outcome.people == {}
     stats = outcome.evaluation.stats
     assert (stats["AP"], stats["AP .5"], stats["AP .75"]) == (0, 0, 0)
     assert all(value in (0, -1) for value in stats.values())  # -1: nobody is of that size
-    write_outcome(outcome, tmp_path / "result")
-    assert json.loads((tmp_path / "result" / "result.json").read_text()) == []
-    metrics = json.loads((tmp_path / "result" / "metrics.json").read_text())
+    write_outcome(outcome, folder / "result")
+    assert json.loads((folder / "result" / "result.json").read_text()) == []
+    metrics = json.loads((folder / "result" / "metrics.json").read_text())
     assert metrics["metrics"]["AP"] == 0 and metrics["protocol"]["evaluation"]
+
+
+@pytest.mark.parametrize("dataset", ["COCO", "CrowdPose", "AIChallenger"])
+@pytest.mark.parametrize("evaluator", ["fast", "both"])
+def test_a_test_in_which_nobody_is_found_has_the_score_0(
+    tmp_path, project_root, dataset, evaluator
+):
+    files, skeleton = write_one_person(tmp_path, project_root, dataset, use_gt_box=True)
+    test, records = load_test_pictures(files, skeleton)
+    nobody = np.zeros((0, skeleton.joint_count, 2))
+    found = {0: People(nobody, nobody[..., 0], np.zeros(0))}
+    outcome = score_pictures(lambda _: found, test, records, skeleton, evaluator)
+    check_score_of_nobody(outcome, tmp_path)
+
+
+@pytest.mark.parametrize("dataset", ["COCO", "CrowdPose", "AIChallenger"])
+@pytest.mark.parametrize("scores", [(), (0.5, 0.3)], ids=["no box", "faint boxes"])
+def test_a_test_on_boxes_of_a_detector_that_found_nobody_has_the_score_0(
+    tmp_path, project_root, caplog, dataset, scores
+):
+    boxes = [{"image_id": 5, "category_id": 1, "bbox": [0, 0, 9, 9], "score": s} for s in scores]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    detections = str(tmp_path / "boxes.json")
+    files, skeleton = write_one_person(tmp_path, project_root, dataset, detections=detections)
+    options = simple_baselines.Options()
+    system, view = System(options, skeleton), simple_baselines.default_view(options)
+    snapshot = Snapshot(tmp_path / "s.safetensors", {}, {"system": "simple_baselines"}, "")
+    # Nobody is looked at, so there need not be a network.
+    predictor = Predictor(system, None, view, tf.distribute.get_strategy(), snapshot)
+    config = main_config.build_config({"test.detection_threshold": 0.5, "data.workers": 1})
+    outcome = evaluate_by_settings(
+        predictor, files, root=project_root, data=config.data, test=config.test
+    )
+    assert outcome.protocol["people_looked_for"] == 0
+    check_score_of_nobody(outcome, tmp_path)
+    assert "Nobody was found on any picture, so everybody annotated is missed." in caplog.text
 
 
 def test_people_of_a_matlab_file_are_scored_by_pck_and_written(tmp_path, project_root):

@@ -28,6 +28,27 @@ def test_whole_pictures_are_boxes_from_edge_to_edge():
     assert choose_boxes(VIDEO, Path()) == WholePictures()
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, 0.3), (0.0, 0.0), (0.55, 0.55)])
+def test_a_least_score_goes_to_the_detector(monkeypatch, given, expected):
+    monkeypatch.setattr("poseras.detection.load_detector", lambda *told: told)
+    chosen = choose_boxes(VIDEO, Path(), detector="dfine_nano_coco", min_score=given)
+    assert chosen == ("dfine_nano_coco", expected)
+
+
+@pytest.mark.parametrize(
+    ("detector", "score", "received"),
+    [
+        (None, 0.5, "0.5 without --detector"),
+        ("dfine_nano_coco", 1.0, "1.0 with --detector dfine_nano_coco"),
+        ("dfine_nano_coco", -0.1, "-0.1 with"),
+        ("dfine_nano_coco", float("nan"), "nan with"),
+    ],
+)
+def test_a_least_score_that_does_nothing_is_refused(detector, score, received):
+    with pytest.raises(ValueError, match=f"--min-score goes with --detector.*{received}"):
+        choose_boxes(VIDEO, Path(), detector=detector, min_score=score)
+
+
 def test_boxes_of_a_video_name_their_frame_by_its_number(tmp_path):
     path = write_boxes(
         tmp_path,

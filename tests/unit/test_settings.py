@@ -5,11 +5,11 @@ from typing import Literal
 
 import pytest
 
+from poseras.setting_values import Pattern
 from poseras.settings import (
     apply_differences,
     flatten,
     list_settings,
-    one_line_errors,
     parse_assignments,
     read_attribute_docs,
     read_differences,
@@ -50,6 +50,7 @@ class Record:
     sets: tuple[str, ...] = ("COCO",)
     pairs: tuple[tuple[int, int], ...] = ()
     train: Inner = field(default_factory=Inner)
+    rules: tuple[Pattern, ...] = ()
 
 
 def test_text_is_read_by_the_declared_type():
@@ -88,6 +89,46 @@ def test_large_whole_numbers_stay_exact():
     for value in (2**60 + 1, str(2**60 + 1)):
         changed = apply_differences(Record(), {"train.batch_size": value})
         assert changed.train.batch_size == 2**60 + 1
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["^(?!head)", "conv{1,2}", "(a|b)", "(a)|(b)", "^basenet.*(kernel|gamma|beta)$", "1.50"],
+)
+def test_a_regular_expression_stays_as_it_is_written(pattern):
+    told = parse_assignments([f"rules={pattern}"])
+    assert apply_differences(Record(), told).rules == (pattern,)
+
+
+def test_only_a_list_holds_several_regular_expressions():
+    told = parse_assignments(["rules=[^a, 'b{1,2}']"])
+    assert apply_differences(Record(), told).rules == ("^a", "b{1,2}")
+    assert apply_differences(Record(rules=(Pattern("a"),)), {"rules": ""}).rules == ()
+
+
+def test_parentheses_around_a_list_are_left_out_but_a_single_one_is_not():
+    assert apply_differences(Record(), {"shape": "(384, 288)"}).shape == (384, 288)
+    assert apply_differences(Record(), {"sets": "A,b (copy)"}).sets == ("A", "b (copy)")
+    with pytest.raises(ValueError, match="shape must be a list in which each value is a whole"):
+        apply_differences(Record(), {"shape": "(384,288"})
+
+
+@pytest.mark.parametrize("text", ["1.50", "1e3", "2017.10", "+5", "-0", "1.", "7"])
+def test_text_stays_as_it_is_written_where_yaml_sees_a_number(text, tmp_path):
+    told = parse_assignments([f"name={text}", f"sets=[{text}, {text}]"])
+    record = apply_differences(Record(), told)
+    assert (record.name, record.sets) == (text, (text, text))
+    assert apply_differences(Record(), parse_assignments([f"sets={text}"])).sets == (text,)
+    file = read_differences(write(tmp_path, f"name: {text}  # a comment\n"))
+    assert apply_differences(Record(), file).name == text
+
+
+def test_numbers_of_files_are_plain_numbers_in_the_record():
+    told = parse_assignments(["train.batch_size=16", "train.rate=5e-3", "limit=2", "shape=[4, 6]"])
+    record = apply_differences(Record(), told)
+    values = (record.train.batch_size, record.train.rate, record.limit, *record.shape)
+    assert [type(value) for value in values] == [int, float, float, int, int]
+    assert values == (16, 5e-3, 2.0, 4, 6)
 
 
 def test_none_is_written_as_none_or_null():
@@ -188,7 +229,7 @@ def test_assignments_are_read_as_yaml_without_its_surprises():
         (["train"], "--set takes NAME=VALUE.*Received 'train'"),
         (["=1"], "--set takes NAME=VALUE"),
         (["a=1", "a=2"], "--set a is given twice"),
-        (["a=[1"], r"--set a=\[1, line 1 is not a list of settings"),
+        (["a=[1"], r"--set a=\[1, line 1 is not YAML: "),
         (["a={b: 1}"], "Settings are flat. Received a mapping under a; write `a.b"),
         (["a=!!python/object/apply:os.getcwd []"], "could not determine a constructor"),
     ],
@@ -213,10 +254,10 @@ def test_a_file_holds_flat_differences(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.b: 1\na.b: 2\n", r"some.yaml, line 2 is not a list of settings: the key a.b stands tw"),
+        ("a.b: 1\na.b: 2\n", r"some.yaml, line 2 is not YAML: the key a.b stands twice"),
         ("a:\n  b: 1\n", "Settings are flat. Received a mapping under a; write `a.b: ...`."),
         ("- a\n- b\n", "some.yaml must be a list of settings such as .* Received a list."),
-        ("a: [1\n", "some.yaml, line 2 is not a list of settings"),
+        ("a: [1\n", "some.yaml, line 2 is not YAML: "),
         ("a: !!python/name:os.system\n", "could not determine a constructor"),
     ],
 )
@@ -226,25 +267,8 @@ def test_a_wrong_file_names_itself_and_the_line(tmp_path: Path, text: str, messa
 
 
 def test_a_missing_or_binary_file_is_named(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="No settings file at .*absent.yaml"):
+    with pytest.raises(FileNotFoundError, match="No YAML file at .*absent.yaml"):
         read_differences(tmp_path / "absent.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"a: \xff\n")
     with pytest.raises(ValueError, match="binary.yaml must be UTF-8 text. It is not at byte 3"):
         read_differences(tmp_path / "binary.yaml")
-
-
-@pytest.mark.parametrize("error", [ValueError("two\nlines"), FileNotFoundError("two\nlines")])
-def test_a_program_ends_in_one_line_and_exit_code_2(capsys, error):
-    @one_line_errors("some.py")
-    def main():
-        raise error
-
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert capsys.readouterr().err == "some.py: error: two lines\n"
-
-
-def test_a_fault_of_the_program_keeps_its_trace():
-    with pytest.raises(KeyError), one_line_errors("some.py"):
-        raise KeyError("fault")

@@ -31,6 +31,13 @@ def write_manifest(tmp_path):
     return write
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "manifest.yaml"
+    path.write_text("files:\n- name: a\n  hash: unverified\n  hash: sha256:12345678\n")
+    with pytest.raises(ValueError, match=r"manifest.yaml, line 4 is not YAML: the key hash stands"):
+        read_manifest(path)
+
+
 def test_a_row_knows_what_is_unverified_and_how_it_is_used(write_manifest):
     ((file,),) = read_manifest(write_manifest()).values()
     assert file.unverified == ("size",) and file.hash == ("sha256", "12345678")

@@ -6,19 +6,25 @@ The models are `spatial_model_cidx_<a>_<b>.mat`, joints counted from 1, a < b.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..files import unfinished_file
+
 #: Name of the statistics in a folder or an archive.
 STATISTICS_FILE = "pairwise_stats.mat"
 _MODEL = re.compile(r"spatial_model_cidx_(\d+)_(\d+)\.mat")
 _FIRST_LABEL = 1
+#: Over all models that were written together; the authors' files have none.
+_DIGEST = "all_models_sha256"
 
 
 def read_pairwise_statistics(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +74,7 @@ def write_pairwise_statistics(
     deviations_px: np.ndarray,
     joints: Sequence[str] = (),
 ) -> None:
-    """Write `pairwise_stats.mat`.
+    """Write `pairwise_stats.mat` in one step.
 
     Args:
         path: of the file.
@@ -76,11 +82,16 @@ def write_pairwise_statistics(
         means_px: (pairs, 2).
         deviations_px: (pairs, 2).
         joints: names, so that statistics of other joints can be told; the authors' have none.
+
+    Raises:
+        OSError: the file cannot be written; what stood there before is unchanged.
     """
     from scipy.io import savemat
 
     names = {"joints": np.array(joints, object)} if joints else {}
-    savemat(path, {"graph": pairs, "means": means_px, "std_devs": deviations_px, **names})
+    values = {"graph": pairs, "means": means_px, "std_devs": deviations_px, **names}
+    with unfinished_file(path) as unfinished:
+        savemat(unfinished, values)
 
 
 def read_joint_names(path: str | Path) -> tuple[str, ...]:
@@ -104,14 +115,17 @@ def read_logistic_models(
 
     Raises:
         FileNotFoundError: there is no model.
-        ValueError: a file is no such model.
+        ValueError: a file is no such model, or they are not all those of one training.
     """
     models: dict[tuple[int, int], list[np.ndarray]] = {}
+    digests = set()
     for name, content in _list_files(Path(path)):
         match = _MODEL.fullmatch(name)
         if match:
             pair = int(match[1]) - 1, int(match[2]) - 1
-            models[pair] = _read_model(_read(content, Path(name)), name)
+            arrays = _read(content, Path(name))
+            models[pair] = _read_model(arrays, name)
+            digests.add(str(np.ravel(arrays.get(_DIGEST, ""))[0]))
     if not models:
         raise FileNotFoundError(
             f"No spatial_model_cidx_<a>_<b>.mat at {path}. It is the folder or the archive of the "
@@ -119,6 +133,12 @@ def read_logistic_models(
         )
     pairs = sorted(models)
     lower, upper, weights = (np.stack([models[p][part] for p in pairs]) for part in range(3))
+    if digests != {""} and digests != {_digest_models(np.array(pairs), lower, upper, weights)}:
+        raise ValueError(
+            f"The logistic models at {path} must be those of one training, all of them. Received "
+            f"{len(models)} files that were not written together; train them again "
+            "(tool/pairwise_stats.py --model-file)."
+        )
     return np.array(pairs, np.int64), lower, upper, weights
 
 
@@ -131,19 +151,38 @@ def write_logistic_models(
 ) -> None:
     """Write a file for each model, as `read_logistic_models` reads them.
 
-    Models of other pairs that an earlier run left in the folder are removed.
+    All are written before the first one is moved into place, then models of other pairs that an
+    earlier run left in the folder are removed. Each file holds a digest over all of them, by which
+    `read_logistic_models` notices a folder in which this was interrupted.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     from scipy.io import savemat
 
     written = set()
-    for (a, b), least, most, weight in zip(pairs.tolist(), lower, upper, weights, strict=True):
-        regression = {"w": weight[None], "Label": np.array([[_FIRST_LABEL], [0]]), "bias": 1.0}
-        model = {"training_opts": {"X_min": least[None], "X_max": most[None]}}
-        path = Path(folder) / f"spatial_model_cidx_{a + 1}_{b + 1}.mat"
-        written.add(path)
-        savemat(path, {"spatial_model": {**model, "log_reg": {**regression, "nr_feature": 8.0}}})
+    digest = _digest_models(pairs, lower, upper, weights)
+    with ExitStack() as unfinished_files:
+        for (a, b), least, most, weight in zip(pairs.tolist(), lower, upper, weights, strict=True):
+            regression = {"w": weight[None], "Label": np.array([[_FIRST_LABEL], [0]]), "bias": 1.0}
+            options = {"X_min": least[None], "X_max": most[None]}
+            model = {"training_opts": options, "log_reg": {**regression, "nr_feature": 8.0}}
+            path = Path(folder) / f"spatial_model_cidx_{a + 1}_{b + 1}.mat"
+            written.add(path)
+            unfinished = unfinished_files.enter_context(unfinished_file(path))
+            savemat(unfinished, {"spatial_model": model, _DIGEST: digest})
     for path in set(Path(folder).glob("spatial_model_cidx_*_*.mat")) - written:
         path.unlink()
+
+
+def _digest_models(*arrays: np.ndarray) -> str:
+    """The SHA-256 of pairs, lower, upper and weights, in whatever order the models are."""
+    pairs = arrays[0]
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.asarray(array[order], "<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _read_model(arrays: dict[str, Any], name: str) -> list[np.ndarray]:

@@ -186,28 +186,24 @@ def _search_cells(
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, height, width, joints = ops.shape(heatmaps)
     place = ops.nonzero(_may_reach(heatmaps, stride, mode, threshold))
-    padded = pad_edges(pad_edges(heatmaps, 1), 2)
-    patch = _patches_around(padded, place)
+    patch = _patches_around(pad_edges(pad_edges(heatmaps, 1), 2), place)
     _, rows, columns, _ = place
     at_border = (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
     likely = ops.nonzero(_may_peak(patch, at_border, stride, mode, threshold))[0]
     image, row, column, joint = (ops.take(part, likely) for part in place)
-    tall = _interpolate(ops.take(patch, likely, axis=0), stride, mode)
-    wide = _interpolate(ops.transpose(tall, (0, 2, 1)), stride, mode)
-    pixels = ops.transpose(wide, (0, 2, 1))
-    # (cells, stride + 2, stride + 2): those of each cell with one more on all sides
-    first_y, first_x = row * stride - 1, column * stride - 1
-    side = ops.arange(stride + 2, dtype="int32")
-    y, x = first_y[:, None] + side, first_x[:, None] + side
+    tall = _interpolate(ops.take(patch, likely, axis=2), stride, mode)
+    wide = _interpolate(ops.transpose(tall, (1, 0, 2)), stride, mode)
+    pixels = ops.transpose(wide, (1, 0, 2))
+    # (stride + 2, stride + 2, cells): those of each cell with one more on all sides
+    side = ops.arange(-1, stride + 1, dtype="int32")[:, None]
+    y, x = row * stride + side, column * stride + side
     inside_y = ops.logical_and(y >= 0, y < height * stride)
     inside_x = ops.logical_and(x >= 0, x < width * stride)
-    pixels = ops.where(ops.logical_and(inside_y[:, :, None], inside_x[:, None]), pixels, 0.0)
-    tallest = ops.maximum(ops.maximum(pixels[:, :-2], pixels[:, 1:-1]), pixels[:, 2:])
-    tallest = ops.maximum(ops.maximum(tallest[..., :-2], tallest[..., 1:-1]), tallest[..., 2:])
-    own = pixels[:, 1:-1, 1:-1]
-    peak = ops.logical_and(own == tallest, own >= threshold)
-    cell, down, across = ops.nonzero(peak)
-    flat = (cell * stride + down) * stride + across
+    pixels = ops.where(ops.logical_and(inside_y[:, None], inside_x[None]), pixels, 0.0)
+    own = pixels[1:-1, 1:-1]
+    peak = ops.logical_and(own == _highest_of_nine(pixels), own >= threshold)
+    down, across, cell = ops.nonzero(peak)
+    flat = (down * stride + across) * ops.shape(likely)[0] + cell
     scores = ops.take(ops.reshape(own, (-1,)), flat)
     index = (ops.take(row, cell) * stride + down) * (width * stride)
     index = index + ops.take(column, cell) * stride + across
@@ -235,15 +231,17 @@ def _may_reach(heatmaps: Tensor, stride: int, mode: ResizeMode, threshold: float
 
 
 def _patches_around(padded: Tensor, place: tuple[Tensor, ...]) -> Tensor:
-    """(cells, 5, 5): some cells of padded maps and those around them."""
+    """(5, 5, cells): some cells of padded maps and those around them.
+
+    Cells come last, here and below, so that what is done to all of them runs through memory.
+    """
     image, row, column, joint = place
     _, height, width, joints = ops.shape(padded)
-    near = ops.arange(2 * _REACH + 1, dtype="int32")
-    lines = (image * height + row)[:, None] + near  # (cells, 5)
-    spots = (column[:, None] + near) * joints + joint[:, None]
-    return ops.take(
-        ops.reshape(padded, (-1,)), lines[:, :, None] * (width * joints) + spots[:, None]
-    )
+    flat = ops.reshape(padded, (-1,))
+    first = ((image * height + row) * width + column) * joints + joint
+    near = range(2 * _REACH + 1)
+    lines = [[ops.take(flat, first + (y * width + x) * joints) for x in near] for y in near]
+    return ops.stack([ops.stack(line) for line in lines])
 
 
 def _may_peak(
@@ -257,17 +255,20 @@ def _may_peak(
     side = stride + 2
     identity = np.eye(2 * _REACH + 1, dtype=np.float32)
     axis = np.asarray(_interpolate_numpy(identity, stride, mode))  # (stride + 2, 5)
-    kernel = np.einsum("yr,xc->rcyx", axis, axis).reshape(identity.size, side * side)
-    flat = ops.reshape(patch, (-1, identity.size))
-    margin = _MARGIN * ops.max(ops.abs(flat), axis=1, initial=0.0)[:, None, None]
-    pixels = ops.reshape(ops.matmul(flat, kernel), (-1, side, side))
-    own = pixels[:, 1:-1, 1:-1]
-    tallest = ops.maximum(ops.maximum(pixels[:, :-2], pixels[:, 1:-1]), pixels[:, 2:])
-    tallest = ops.maximum(ops.maximum(tallest[..., :-2], tallest[..., 1:-1]), tallest[..., 2:])
+    kernel = np.einsum("yr,xc->yxrc", axis, axis).reshape(side * side, identity.size)
+    flat = ops.reshape(patch, (identity.size, -1))
+    margin = _MARGIN * ops.max(ops.abs(flat), axis=0, initial=0.0)
+    pixels = ops.reshape(ops.matmul(kernel, flat), (side, side, -1))
+    own = pixels[1:-1, 1:-1]
     # Beyond the border there are zeros, not what the product makes there.
-    higher = ops.logical_or(own + 2 * margin >= tallest, at_border[:, None, None])
-    peak = ops.logical_and(own + margin >= threshold, higher)
-    return ops.any(peak, axis=(1, 2))
+    higher = ops.logical_or(own + 2 * margin >= _highest_of_nine(pixels), at_border)
+    return ops.any(ops.logical_and(own + margin >= threshold, higher), axis=(0, 1))
+
+
+def _highest_of_nine(pixels: Tensor) -> Tensor:
+    """(height - 2, width - 2, cells): the highest of each inner pixel and its eight neighbours."""
+    tallest = ops.maximum(ops.maximum(pixels[:-2], pixels[1:-1]), pixels[2:])
+    return ops.maximum(ops.maximum(tallest[:, :-2], tallest[:, 1:-1]), tallest[:, 2:])
 
 
 def _interpolate_numpy(values: np.ndarray, stride: int, mode: ResizeMode) -> np.ndarray:
@@ -284,16 +285,16 @@ def _interpolate_numpy(values: np.ndarray, stride: int, mode: ResizeMode) -> np.
 
 
 def _interpolate(patch: Tensor, stride: int, mode: ResizeMode) -> Tensor:
-    """Axis 1 from the five cells around one to its pixels and one more on both sides."""
+    """Axis 0 from the five cells around one to its pixels and one more on both sides."""
     first, weights = tap_weights(stride, mode)
     pixels = []
     for pixel in range(-1, stride + 1):
         cell, phase = divmod(pixel, stride)
         start = _REACH + cell + int(first[phase])
-        taps = [float(weights[phase, t]) * patch[:, start + t] for t in range(TAPS)
+        taps = [float(weights[phase, t]) * patch[start + t] for t in range(TAPS)
                 if weights[phase, t]]  # fmt: skip
         pixels.append(sum(taps[1:], start=taps[0]))
-    return ops.stack(pixels, axis=1)
+    return ops.stack(pixels)
 
 
 def _rank(

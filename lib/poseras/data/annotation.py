@@ -32,28 +32,36 @@ from .coco_format import (
     pause_collector,
 )
 from .dataset import MAT_SUFFIX, Dataset
-from .image_table import find_images, join_images, mark_doubled, tabulate_images
+from .image_table import find_images, mark_doubled, tabulate_images
+from .joined_annotations import join_tables
 
 logger = logging.getLogger("poseras")
+
+#: Of an `AnnotationTable`, one value per row.
+_COLUMNS: tuple[str, ...] = ("annotation_ids", "image_index", "boxes_xywh", "areas", "area_given")
+_COLUMNS += ("keypoints", "num_keypoints", "iscrowd")
 
 
 @dataclass(frozen=True)
 class AnnotationTable:
-    """The annotations of one file, column by column, in the order of the file.
+    """The annotations of one file or several, column by column, in the order of the files.
 
     Attributes:
-        source: the file.
+        source: the file, of several the first one.
         skeleton: the order of the joints here, which may differ from that of the file.
         images: its pictures.
         annotation_ids: (rows,) int64.
         image_index: (rows,) int32, row in `images`.
         boxes_xywh: (rows, 4) float64, left, top, width, height in pixels, as annotated.
         areas: (rows,) float64, segment area in px^2; that of the box where the file has none.
+        area_given: (rows,) bool, whether the file has the area.
         keypoints: (rows, joints, 3) float32, x px, y px, visibility 0, 1, 2.
         num_keypoints: (rows,) int32, as the file says, else its keypoints with a visibility.
         iscrowd: (rows,) bool, one region with many people.
         skipped: one line for each bad entry that was left out.
         segmentations: JSON text per row, None unless asked for; see `segmentation`.
+        more_sources: the files after the first one.
+        first_images: where the pictures of each file begin in `images`.
     """
 
     source: Path
@@ -63,29 +71,29 @@ class AnnotationTable:
     image_index: np.ndarray
     boxes_xywh: np.ndarray
     areas: np.ndarray
+    area_given: np.ndarray
     keypoints: np.ndarray
     num_keypoints: np.ndarray
     iscrowd: np.ndarray
     skipped: tuple[str, ...] = ()
     segmentations: tuple[bytes, ...] | None = None
+    more_sources: tuple[Path, ...] = ()
+    first_images: tuple[int, ...] = (0,)
 
     def __len__(self) -> int:
         return len(self.annotation_ids)
 
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """All files."""
+        return (self.source, *self.more_sources)
+
     def take(self, rows: np.ndarray) -> AnnotationTable:
         """Some rows, in that order; the table of images stays whole."""
         segmentations = self.segmentations
-        return replace(
-            self,
-            annotation_ids=self.annotation_ids[rows],
-            image_index=self.image_index[rows],
-            boxes_xywh=self.boxes_xywh[rows],
-            areas=self.areas[rows],
-            keypoints=self.keypoints[rows],
-            num_keypoints=self.num_keypoints[rows],
-            iscrowd=self.iscrowd[rows],
-            segmentations=segmentations and tuple(segmentations[row] for row in rows),
-        )
+        kept = segmentations and tuple(segmentations[row] for row in rows)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return replace(self, **columns, segmentations=kept)
 
     def segmentation(self, row: int) -> Any:
         """Polygons (a list of lists x, y, x, y, ...) or a run-length mask (a dict) of one row.
@@ -103,36 +111,56 @@ def read_split(
     split: str,
     *,
     skeleton: Skeleton | None = None,
-    annotations: str | Path = "",
+    annotations: str | Path | Sequence[Path] = "",
     on_bad_sample: OnBadSample = "stop",
     segmentations: bool = False,
 ) -> AnnotationTable:
-    """The annotations of one split of a dataset.
+    """The annotations of one split of a dataset: those of all its files, as `join_tables` says.
 
     Args:
         dataset: as `load_dataset` gives it.
         split: its name.
         skeleton: of the network; the dataset's first keypoint set by default.
-        annotations: a file instead of the split's own.
+        annotations: a file, or files, instead of the split's own.
         on_bad_sample: `stop` at a bad entry, or `skip` it, count it and list it.
         segmentations: keep them, too.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_coco`; no such split.
+        FileNotFoundError, ValueError: as `read_coco` and `join_tables`; no such split.
     """
     files = dataset.split(split)
-    path = Path(annotations or files.annotations)
+    paths = annotations or (files.annotations, *files.more_annotations)
+    paths = [Path(paths)] if isinstance(paths, str | Path) else paths
+    how: dict[str, Any] = {"on_bad_sample": on_bad_sample, "segmentations": segmentations}
+    tables = []
+    for path in paths:
+        table = _read_file(dataset, path, files.images, skeleton, **how)
+        if not len(table) and len(paths) > 1:
+            logger.info("%s holds nobody.", path)
+        tables.append(table)
+    return join_tables(tables)
+
+
+def _read_file(
+    dataset: Dataset,
+    path: Path,
+    images: Path,
+    skeleton: Skeleton | None,
+    *,
+    on_bad_sample: OnBadSample,
+    segmentations: bool,
+) -> AnnotationTable:
+    own, network = tuple(dataset.skeletons.values()), skeleton or dataset.skeleton
     if path.suffix == MAT_SUFFIX:
         from .mat_annotations import read_mat_people
 
-        network, own = skeleton or dataset.skeleton, tuple(dataset.skeletons.values())
         told = skeleton is not None
-        return read_mat_people(path, files.images, network, own, dataset.derived, told=told)
+        return read_mat_people(path, images, network, own, dataset.derived, told=told)
     return read_coco(
         path,
-        files.images,
-        skeleton or dataset.skeleton,
-        keypoint_sets=tuple(dataset.skeletons.values()),
+        images,
+        network,
+        keypoint_sets=own,
         aliases=dataset.aliases,
         derived=dataset.derived,
         on_bad_sample=on_bad_sample,
@@ -284,6 +312,7 @@ def _tabulate(
 ) -> AnnotationTable:
     """Unchecked columns, the joints in the order of the file."""
     boxes = gather_lists(rows, "bbox", 4, np.float64)
+    areas, area_given = _collect_areas(rows, boxes)
     with np.errstate(over="ignore"):  # a coordinate beyond float32 turns infinite: found later
         keypoints = gather_lists(rows, "keypoints", 3 * len(names), np.float32)
     keypoints = keypoints.reshape(len(rows), len(names), 3)
@@ -294,17 +323,18 @@ def _tabulate(
         annotation_ids=gather(rows, "id", np.int64),
         image_index=find_images(images, gather(rows, "image_id", np.int64)),
         boxes_xywh=boxes,
-        areas=_collect_areas(rows, boxes),
+        areas=areas,
+        area_given=area_given,
         keypoints=keypoints,
         num_keypoints=_count_keypoints(rows, keypoints),
         iscrowd=gather(rows, "iscrowd", np.int64) > 0,
     )
 
 
-def _collect_areas(rows: Sequence[PersonEntry], boxes: np.ndarray) -> np.ndarray:
-    unknown = np.fromiter((row.area is None for row in rows), bool, len(rows))
+def _collect_areas(rows: Sequence[PersonEntry], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    given = np.fromiter((row.area is not None for row in rows), bool, len(rows))
     areas = np.fromiter((row.area or 0.0 for row in rows), np.float64, len(rows))
-    return np.where(unknown, boxes[:, 2] * boxes[:, 3], areas)
+    return np.where(given, areas, boxes[:, 2] * boxes[:, 3]), given
 
 
 def _count_keypoints(rows: Sequence[PersonEntry], keypoints: np.ndarray) -> np.ndarray:
@@ -361,38 +391,3 @@ def reindex_table(table: AnnotationTable, names: Sequence[str]) -> AnnotationTab
     if missing:
         logger.info("%s has no %s of %s.", table.source, ", ".join(missing), skeleton.name)
     return replace(table, keypoints=take_joints(table.keypoints, indices))
-
-
-def join_tables(tables: Sequence[AnnotationTable]) -> AnnotationTable:
-    """The annotations of several files of one dataset, named after the first one.
-
-    Raises:
-        ValueError: an image or annotation id stands in two of them.
-    """
-    if len(tables) == 1:
-        return tables[0]
-    images = join_images([table.images for table in tables])
-    first_rows = np.cumsum([0] + [len(table.images) for table in tables[:-1]])
-
-    def column(name: str) -> np.ndarray:
-        return np.concatenate([getattr(table, name) for table in tables])
-
-    ids = column("annotation_ids")
-    if mark_doubled(images.ids).any() or mark_doubled(ids).any():
-        names = ", ".join(str(table.source) for table in tables)
-        raise ValueError(f"Each id must stand in one file alone. Received doubled ones in {names}.")
-    return AnnotationTable(
-        source=tables[0].source,
-        skeleton=tables[0].skeleton,
-        images=images,
-        annotation_ids=ids,
-        image_index=np.concatenate(
-            [table.image_index + first for table, first in zip(tables, first_rows, strict=True)]
-        ).astype(np.int32),
-        boxes_xywh=column("boxes_xywh"),
-        areas=column("areas"),
-        keypoints=column("keypoints"),
-        num_keypoints=column("num_keypoints"),
-        iscrowd=column("iscrowd"),
-        skipped=tuple(line for table in tables for line in table.skipped),
-    )

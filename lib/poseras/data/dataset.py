@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-import yaml
 
 from ..skeleton import Skeleton
+from ..yaml_files import read_yaml
 
 #: Protocols by which results on a dataset are scored, and in whose form they are written.
 Evaluation = Literal[
@@ -172,7 +172,7 @@ def load_dataset(root: str | Path, name: str) -> Dataset:
 
     Raises:
         ValueError: there is no such dataset (those there are get listed), or the file breaks a
-            rule: unknown keys, wrong types, names that no keypoint has.
+            rule: keys that are unknown or stand twice, wrong types, names that no keypoint has.
     """
     root = Path(root).resolve()
     names = list_datasets(root)
@@ -224,10 +224,7 @@ def choose_skeleton(root: str | Path, trainset: Sequence[str], choice: str = "")
 
 
 def _read_dataset_file(path: Path) -> _DatasetFile:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+    raw = read_yaml(path)
     _reject_unknown_keys(path, raw)
     try:
         return msgspec.convert(raw, _DatasetFile)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..skeleton import Skeleton
 from ..structures import PersonRecords
-from .annotation import AnnotationTable, join_tables, read_split
+from .annotation import AnnotationTable, read_split
 from .coco_format import OnBadSample
 from .dataset import MAT_SUFFIX, Dataset, Evaluation, load_dataset, replace_files
 from .far_cameras import name_cameras
@@ -19,17 +19,19 @@ from .persons import (
     BoxClipping,
     annotated_persons,
     detected_persons,
-    join_records,
     sort_by_image,
     training_persons,
 )
 from .posetrack_release import Sequences, read_sequences
 from .posetrack_versions import check_annotated_sequences, find_undetected_sequences
-from .space import attach_space
+from .space_by_file import attach_space_by_file
 
 logger = logging.getLogger("poseras")
 
 GtPeople = Literal["all", "labelled"]
+
+#: Protocols whose scores come from more of an annotation file than a table has of it.
+_SCORED_BY_FILE = ("crowdpose", "mpii")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class EvaluationFiles:
     sequences: Path | None = None
     more_annotations: tuple[Path, ...] = ()
     gt_people: GtPeople = "all"
+
+    @property
+    def all_annotations(self) -> tuple[Path, ...]:
+        """The first file and those after it."""
+        return (self.annotations, *self.more_annotations)
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,14 @@ def find_evaluation_files(
         more_annotations=usual.more_annotations,
         gt_people=gt_people,
     )
-    if not files.annotations.is_file():
-        raise FileNotFoundError(_explain_missing(files))
+    for path in files.all_annotations:
+        if not path.is_file():
+            raise FileNotFoundError(_explain_missing(path, dataset))
+    if files.more_annotations and dataset.evaluation in _SCORED_BY_FILE:
+        raise ValueError(
+            f"The protocol {dataset.evaluation} of {dataset_name} is scored by one annotation "
+            f"file. Received {len(files.all_annotations)} for the split {split}; join them."
+        )
     if not use_gt_box and files.detections is None:
         raise ValueError(
             f"The split {split} of {dataset_name} names no detections. --set test.detections=FILE "
@@ -144,17 +157,28 @@ def find_evaluation_files(
     return files
 
 
-def _explain_missing(files: EvaluationFiles) -> str:
+def _explain_missing(path: Path, dataset: Dataset) -> str:
     """How to get annotations that are not there; no release has `.mat` files in that form."""
-    dataset = files.dataset
     link = f"Link or copy the {dataset.name} annotations and images into {dataset.folder}"
-    if files.annotations.suffix == MAT_SUFFIX:
+    if path.suffix == MAT_SUFFIX:
         link = "python tool/mpii_crops.py makes MPII's dataset-test.mat; others are made"
-    return f"No annotations at {files.annotations}. {link} as data/README.md shows."
+    return f"No annotations at {path}. {link} as data/README.md shows."
 
 
 def _holds_sequences(folder: Path | None) -> bool:
     return folder is not None and any(folder.glob("*.json"))
+
+
+def describe_annotations(files: EvaluationFiles) -> dict[str, Any]:
+    """The part of an `origin` that tells which annotations were read: all files."""
+    origin: dict[str, Any] = {
+        "dataset": files.dataset.name,
+        "split": files.split,
+        "annotations": files.annotations,
+    }
+    if files.more_annotations:
+        origin["more_annotations"] = [path.name for path in files.more_annotations]
+    return origin
 
 
 def load_evaluation_set(
@@ -192,14 +216,10 @@ def load_evaluation_set(
         files.dataset,
         files.split,
         skeleton=skeleton,
-        annotations=files.annotations,
+        annotations=files.all_annotations,
         on_bad_sample=on_bad_sample,
     )
-    origin: dict[str, Any] = {
-        "dataset": files.dataset.name,
-        "split": files.split,
-        "annotations": files.annotations,
-    }
+    origin = describe_annotations(files)
     sequences = None
     if files.sequences is not None:
         sequences = read_sequences(files.sequences)
@@ -236,41 +256,26 @@ def _load_in_space(
     on_bad_sample: OnBadSample,
 ) -> EvaluationSet:
     """Every annotated person, with what their file knows of them in space."""
-    tables, people = [], []
-    paths = (files.annotations, *files.more_annotations)
-    for path in paths:
-        table = read_split(
-            files.dataset,
-            files.split,
-            skeleton=skeleton,
-            annotations=path,
-            on_bad_sample=on_bad_sample,
-        )
-        if not len(table) and len(paths) > 1:
-            logger.info("%s holds nobody.", path)
-            continue
-        tables.append(table)
-        people.append(
-            attach_space(
-                annotated_persons(table),
-                path,
-                files.dataset,
-                skeleton,
-                box_mm=box_mm,
-                on_bad_sample=on_bad_sample,
-            )
-        )
-    if not tables:
-        raise ValueError(f"Nobody is annotated in {', '.join(map(str, paths))}.")
-    records = sort_by_image(join_records(people))
+    table = read_split(
+        files.dataset,
+        files.split,
+        skeleton=skeleton,
+        annotations=files.all_annotations,
+        on_bad_sample=on_bad_sample,
+    )
+    people = attach_space_by_file(
+        annotated_persons(table),
+        table,
+        files.dataset,
+        skeleton,
+        box_mm=box_mm,
+        on_bad_sample=on_bad_sample,
+    )
+    records = sort_by_image(people)
     located = records.space is not None and bool(records.space.located.any())
     origin = {
-        "dataset": files.dataset.name,
-        "split": files.split,
-        "annotations": files.annotations,
+        **describe_annotations(files),
         "boxes": "around the annotated root in space" if located else "annotated",
         "depth_of_root_and_camera": name_cameras(records.space),
     }
-    if len(tables) > 1:
-        origin["more_annotations"] = [path.name for path in files.more_annotations]
-    return EvaluationSet(join_tables(tables), records, files, origin)
+    return EvaluationSet(table, records, files, origin)

@@ -57,7 +57,7 @@ def keep_first_pictures(
     if pictures is None:
         pictures = table.image_index if len(table) else np.arange(len(table.images))
     known = np.unique(pictures)
-    first = known[:count]
+    first = known[on_first_pictures(known, count)]
     looked_for = np.isin(records.image_index, first)
     if len(records) and not looked_for.any():
         raise ValueError(

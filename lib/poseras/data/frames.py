@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -129,17 +130,17 @@ def open_camera(number: int, clock: Callable[[], float] = time.monotonic) -> Fra
 
     def read() -> Iterator[Frame]:
         start: float | None = None
-        place = 0
-        while True:
-            taken, image_bgr = camera.read()
-            if not taken:
-                camera.release()
-                return
-            now = clock()
-            start = now if start is None else start
-            image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
-            yield Frame(image, place, place, name, now - start)
-            place += 1
+        try:
+            for place in count():
+                taken, image_bgr = camera.read()
+                if not taken:
+                    return
+                now = clock()
+                start = now if start is None else start
+                image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+                yield Frame(image, place, place, name, now - start)
+        finally:  # also where whoever looks at the frames ends first
+            camera.release()
 
     return FrameSource("camera", name, read, frame_rate=rate if rate > 0 else _CAMERA_RATE)
 

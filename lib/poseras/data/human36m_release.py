@@ -12,7 +12,6 @@ Moon's PyTorch code, whose MATLAB program this replaces.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
+from ..files import unfinished_file, write_image_atomically
 from .human36m_sequences import BODY_JOINTS, CAMERA_IDS, META_FILE, SequenceName, read_sequence
 
 log = logging.getLogger("poseras")
@@ -141,7 +141,7 @@ def import_cdflib() -> Any:
     except ImportError:
         raise ValueError(
             "Human3.6M's poses are NASA CDF files and need cdflib, which is not installed: "
-            "pip install -e .[human36m]"
+            'pip install -e ".[human36m]"'
         ) from None
     return cdflib
 
@@ -243,7 +243,8 @@ def convert_sequence(
     for index, frame in enumerate(_read_frames(video_path, len(poses), stride)):
         if frame is not None:
             sizes.append(frame.shape[:2])
-            _write_frame(output / name.frame_file(index), frame, jpeg_quality)
+            path = output / name.frame_file(index)
+            write_image_atomically(path, frame, jpeg_quality=jpeg_quality, flush=False)
         count = index + 1
     if not sizes:
         raise ValueError(f"{video_path} has no frame that can be decoded; copy the file again.")
@@ -257,7 +258,7 @@ def convert_sequence(
 
 
 def _read_frames(path: Path, limit: int, stride: int) -> Iterator[np.ndarray | None]:
-    """At most `limit` frames, BGR; None in the place of those that the stride leaves out."""
+    """At most `limit` frames, RGB; None in the place of those that the stride leaves out."""
     capture = cv2.VideoCapture(str(path))
     try:
         for index in range(limit):
@@ -269,16 +270,9 @@ def _read_frames(path: Path, limit: int, stride: int) -> Iterator[np.ndarray | N
             decoded, frame = capture.retrieve()
             if not decoded:
                 return
-            yield frame
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
-
-
-def _write_frame(path: Path, frame: np.ndarray, quality: int) -> None:
-    _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(data.tobytes())
-    os.replace(unfinished, path)
 
 
 def _write_meta(
@@ -287,10 +281,9 @@ def _write_meta(
     from scipy.io import savemat
 
     numbers = camera.camera[None]  # (1, 9)
-    unfinished = folder / f"{META_FILE}.unfinished"
-    with open(unfinished, "wb") as file:
+    with unfinished_file(folder / META_FILE) as unfinished:
         savemat(
-            file,
+            unfinished,
             {
                 "pose3d_world": poses,
                 "R": camera.rotation,
@@ -303,4 +296,3 @@ def _write_meta(
                 "img_width": np.full((len(poses), 1), size_hw[1]),
             },
         )
-    os.replace(unfinished, folder / META_FILE)

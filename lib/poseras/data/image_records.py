@@ -35,8 +35,8 @@ def training_pictures(
 
     Args:
         table: with segmentations, if regions are to be ignored.
-        small_area: px^2 of the annotation; at most this is small. 0: nobody is, not even people
-            whose area is 0, as that of a single joint in a file without areas.
+        small_area: px^2 of the annotation; at most this is small, but nobody for whom the file
+            gives no area, however small the box. 0: nobody is.
         ignore_boxes: ignore the boxes of crowds and people without keypoints instead of their
             segmentations; CrowdPose has no others, and its published network learned them as
             background.
@@ -51,7 +51,7 @@ def training_pictures(
         raise ValueError(
             f"Training needs pictures with labelled keypoints. {table.source} has none."
         )
-    small = (table.areas <= small_area) & (small_area > 0)
+    small = table.area_given & (table.areas <= small_area) & (small_area > 0)
     persons = ~table.iscrowd & (table.num_keypoints > 0)
     regions: tuple[bytes, ...] = ()
     if ignore_boxes or table.segmentations is not None:

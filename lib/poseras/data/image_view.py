@@ -57,11 +57,6 @@ def check_image_view(view: View) -> None:
             f"view.interpolation={_PILLOW} is for the rules scale and whole. Received {view.rule}; "
             f"take {' or '.join(_INTERPOLATIONS)}."
         )
-    if view.stride < 1 or view.length < 1 or view.factor <= 0:
-        raise ValueError(
-            "view.stride, view.length and view.factor must be positive. Received "
-            f"{view.stride}, {view.length} and {view.factor}."
-        )
     if view.rule == "long_edge" and view.length % view.stride:
         raise ValueError(
             f"view.length of the rule long_edge must be a multiple of the stride {view.stride}. "

@@ -81,6 +81,7 @@ def read_mat_people(
         image_index=owners.astype(np.int32),
         boxes_xywh=boxes,
         areas=boxes[:, 2] * boxes[:, 3],
+        area_given=np.zeros(len(owners), bool),
         keypoints=keypoints,
         num_keypoints=counts,
         iscrowd=np.zeros(len(owners), bool),

@@ -16,12 +16,36 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..structures import Augmentation
+
 _MOST = 7
 _SMALLEST, _LARGEST = 0.2, 1.0
 _REFERENCE_PX = 256
 #: Drawn shapes, and the side of their pictures.
 _SHAPES, _SHAPE_PX = 64, 128
 _SUFFIXES = (".png", ".webp", ".tif", ".tiff")
+
+
+def choose_occluders(laws: Augmentation) -> tuple[np.ndarray, ...]:
+    """The objects that augmentation pastes, as `load_occluders` gives them; none for rectangles.
+
+    Args:
+        laws: say what is pasted, how often, and where objects come from.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a folder is named but objects are never pasted, or it holds none.
+    """
+    if laws.occlusion_kind == "objects" and laws.occlusion_probability > 0:
+        return load_occluders(laws.occluder_folder)
+    if laws.occluder_folder:
+        raise ValueError(
+            "view.augmentation.occluder_folder is read where objects are pasted alone. Received "
+            f"occlusion_kind {laws.occlusion_kind} and occlusion_probability "
+            f"{laws.occlusion_probability}; --set view.augmentation.occlusion_kind=objects "
+            "view.augmentation.occlusion_probability=0.5 pastes them over every other view."
+        )
+    return ()
 
 
 def load_occluders(folder: str) -> tuple[np.ndarray, ...]:

@@ -115,42 +115,40 @@ def detected_persons(
         on_bad_sample: `stop` at a bad entry, or `skip` it, count it and list it.
 
     Returns:
-        Records without keypoints, by descending (image id, score).
+        Records without keypoints, by descending (image id, score). None where the list is empty or
+        no score is high enough: the detector found nobody, which the log says.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not in COCO result format, or not one of its boxes counts.
+        ValueError: the file is not in COCO result format, or not one of its boxes is of a person on
+            these pictures, whatever their scores.
     """
     path = Path(detections)
     bad = BadSamples(path, on_bad_sample)
     with pause_collector():
         entries = decode_boxes(_read_detections(path), bad)
         boxes, scores, categories, image_ids = _tabulate_boxes(entries)
-    if not entries and not bad.lines:
-        raise ValueError(
-            f"No person boxes in {path}: it is an empty list. Run the detector on the pictures of "
-            f"{table.source}, or test on annotated boxes with --set test.use_gt_box=true."
-        )
     infinite = ~(np.isfinite(boxes).all(axis=1) & np.isfinite(scores))
     bad.add_where(infinite, lambda row: f"detection at position {row} holds NaN.")
     bad.log()
     image_index = find_images(table.images, image_ids)
-    rows, account = _count_left_out(
-        {
-            "malformed": infinite,
-            "on other images": image_index < 0,
-            f"of another category than {PERSON_CATEGORY}": categories != PERSON_CATEGORY,
-            f"with a score of {score_threshold:g} or less": scores <= score_threshold,
-            "with an empty box": np.any(boxes[:, 2:] <= 0, axis=1),
-        }
-    )
-    if not len(rows):
+    unfit = {
+        "malformed": infinite,
+        "on other images": image_index < 0,
+        f"of another category than {PERSON_CATEGORY}": categories != PERSON_CATEGORY,
+        "with an empty box": np.any(boxes[:, 2:] <= 0, axis=1),
+    }
+    unsure = {f"with a score of {score_threshold:g} or less": scores <= score_threshold}
+    rows, account = _count_left_out({**unfit, **unsure})
+    if (entries or bad.lines) and not len(_count_left_out(unfit)[0]):
         raise ValueError(
             f"0 of {len(entries)} boxes of {path} match the {len(table.images)} images of "
             f"{table.source}: {account}. Both must be of the same split; --set "
             "test.detections=FILE and test.annotations=FILE choose them."
         )
     _log_account(path, "boxes", len(rows), len(entries), account)
+    if not len(rows):
+        logger.warning("%s has no box that counts: nobody is looked for on any picture.", path)
     rows = rows[np.lexsort((-scores[rows], -image_ids[rows]))]
     return _detection_records(table, image_index[rows], boxes[rows], scores[rows])
 

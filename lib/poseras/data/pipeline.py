@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ..structures import SAMPLE_KEYS, ImageTable, PersonRecords, View
 from .coco_format import OnBadSample
-from .occluders import load_occluders
+from .occluders import choose_occluders
 from .order import Mixture, Order, check_batch_fits, training_positions
 from .person_samples import PERSON_KEYS, SPACE_KEYS, Batch, PersonSource, SampleError
 from .sample_log import SampleLog
@@ -190,7 +190,7 @@ def build_training_batches(
 
     Raises:
         ValueError: no records, a global batch larger than their number, devices that are not
-            there, or a view that person samples cannot make.
+            there, a view that person samples cannot make, or occluders that would not be pasted.
     """
     check_person_view(view)
     _check_choices(batch_size, workers, on_bad_sample)
@@ -205,9 +205,7 @@ def build_training_batches(
     _check_boxes(records)
     _check_joints(records, flip_permutation, view, upper_body)
     log = log or SampleLog()
-    laws = view.augmentation
-    pastes = laws.occlusion_probability > 0 and laws.occlusion_kind == "objects"
-    occluders = load_occluders(laws.occluder_folder) if pastes else ()
+    occluders = choose_occluders(view.augmentation)
     source = PersonSource(records, view, flip_permutation, upper_body, occluders=occluders)
 
     def make_batch(number: int) -> Batch:

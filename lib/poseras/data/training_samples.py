@@ -126,12 +126,10 @@ def load_training_pictures(
             segmentations=True,
         )
         require_pictures(table)
-        # CrowdPose's people have no area, so that nobody is small.
-        least = 0.0 if dataset.evaluation == "crowdpose" else small_area
         parts.append(
             training_pictures(
                 table,
-                small_area=least,
+                small_area=small_area,
                 ignore_boxes=ignore_boxes,
                 most_pictures=most_pictures,
             )

@@ -15,7 +15,7 @@ from .coco_format import OnBadSample
 from .dataset import Dataset, load_dataset, replace_files
 from .first_pictures import on_first_pictures
 from .persons import BoxClipping, join_records, training_persons
-from .space import attach_space
+from .space_by_file import attach_space_by_file
 
 log = logging.getLogger("poseras")
 
@@ -127,26 +127,17 @@ def _read_people(
     root_box_mm: tuple[float, float] | None,
 ) -> PersonRecords:
     """The people of all files of one split."""
-    files = dataset.split(split)
-    found = []
-    for path in (files.annotations, *files.more_annotations):
-        table = read_split(
-            dataset, split, skeleton=skeleton, annotations=path, on_bad_sample=on_bad_sample
-        )
-        if not len(table) and files.more_annotations:
-            log.info("%s holds nobody.", path)
-            continue
-        people = training_persons(
-            table, box_clipping=box_clipping, skip_unlabelled=dataset.skip_unlabelled
-        )
-        if root_box_mm:
-            people = attach_space(
-                people, path, dataset, skeleton, box_mm=root_box_mm, on_bad_sample=on_bad_sample
-            )
-        found.append(people)
-    if not found:
+    table = read_split(dataset, split, skeleton=skeleton, on_bad_sample=on_bad_sample)
+    if not len(table) and table.more_sources:
         raise ValueError(
-            f"Nobody is annotated in the {len(files.more_annotations) + 1} files of the split "
-            f"{split} of {dataset.name}; look into what tool/human36m2coco.py left out."
+            f"Nobody is annotated in the {len(table.sources)} files of the split {split} of "
+            f"{dataset.name}; look into what tool/human36m2coco.py left out."
         )
-    return join_records(found)
+    people = training_persons(
+        table, box_clipping=box_clipping, skip_unlabelled=dataset.skip_unlabelled
+    )
+    if root_box_mm is None:
+        return people
+    return attach_space_by_file(
+        people, table, dataset, skeleton, box_mm=root_box_mm, on_bad_sample=on_bad_sample
+    )

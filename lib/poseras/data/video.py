@@ -64,7 +64,7 @@ def import_av() -> Any:
         import av
     except ImportError:
         raise ValueError(
-            "Videos need PyAV, which is not installed: pip install -e .[video]"
+            'Videos need PyAV, which is not installed: pip install -e ".[video]"'
         ) from None
     av.logging.set_level(av.logging.PANIC)  # errors are raised; FFmpeg would print them as well
     return av

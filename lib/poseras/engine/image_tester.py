@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import geometry
+from ..check import check_scales
 from ..codecs.resampling import resize_maps
 from ..structures import ImageRecords, People
 from .progress import progress_bar
@@ -54,11 +55,7 @@ def at_scales(
     Raises:
         ValueError: 1 is not among the scales, one stands twice or is not positive.
     """
-    if 1.0 not in scales or len(set(scales)) != len(scales) or min(scales) <= 0:
-        raise ValueError(
-            "scales must be positive, each named once, and 1 among them, whose grid the others "
-            f"are brought to. Received {list(scales)}."
-        )
+    check_scales(scales)
     if len(scales) == 1:
         return model
     import tensorflow as tf

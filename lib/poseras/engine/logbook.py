@@ -2,6 +2,7 @@
 
 In `output/log/<dataset>/<run>/`:
 - `train.log`: the story for people, appended by every start of the run, restarts included;
+- `config.yaml`: the settings of the last start, see `run_description`;
 - `values.jsonl`: one JSON object a line, the logged values alone. Without times, and cut back to
   the step that a run continues from, so that it is that of a run that was never interrupted;
 - `events.out.tfevents.*`: the same values and the image strips for TensorBoard, where repeated
@@ -22,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from .files import write_text_atomically
+from ..files import write_text_atomically
 from .run_snapshots import make_writable
 
 log = logging.getLogger("poseras")

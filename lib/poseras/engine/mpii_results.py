@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..files import unfinished_file
 from ..metrics.pckh import PckhEvaluation, arrange_predictions, evaluate_pckh
 from ..metrics.pckh_truth import PckhTruth
 from ..structures import People
 from . import rescoring
-from .files import unfinished_file
 
 
 def mpii_results(people_of_image: Mapping[int, People]) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ it is decoupled from the gradient instead: a step first multiplies these kernels
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-OptimizerName = Literal["adam", "adamw", "momentum", "sgd"]
+from .step_settings import OptimizerName
 
 DECAYING_LAYERS = (
     keras.layers.Conv1D,
@@ -112,13 +112,8 @@ def share_rates(
             number learn at the full rate.
         layer_decay: above 0, at most 1.
 
-    Raises:
-        ValueError: the decay is out of bounds.
-
     Source: layer-wise learning rate decay as in BEiT (Bao et al., ICLR 2022) and ViTPose.
     """
-    if not 0 < layer_decay <= 1:
-        raise ValueError(f"layer_decay must be above 0 and at most 1. Received {layer_decay}.")
     last = max(depths.values())
     return [layer_decay ** (last - depths[weight.path]) for weight in weights]
 

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from ..files import unfinished_file
 from ..skeleton import Skeleton
-from .files import unfinished_file
 
 _SEPARATOR = b",\n"
 

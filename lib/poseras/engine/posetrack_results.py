@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..metrics.posetrack import PoseTrackEvaluation, evaluate_posetrack
 from ..skeleton import Skeleton, reindex_joints
 from ..structures import People
-from . import files, rescoring, results
+from . import rescoring, results
 
 #: Content of one file per sequence, by file name.
 SequenceFiles = Mapping[str, Mapping[str, Any]]

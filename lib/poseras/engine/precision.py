@@ -6,12 +6,10 @@ are divided by it; where that overflows, the update is skipped and the scale hal
 
 from __future__ import annotations
 
-from typing import Literal
-
 import keras
 import tensorflow as tf
 
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+from .step_settings import Precision
 
 
 def set_precision(precision: Precision) -> None:

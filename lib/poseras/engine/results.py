@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..metrics import coco
 from ..metrics.columns import GroundTruth
 from ..metrics.oks_ap import Evaluation
 from ..skeleton import Skeleton, reindex_joints, take_joints
 from ..structures import People
-from . import files, rescoring
+from . import rescoring, tests_log
 
 _PACKAGES = ("poseras", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
@@ -147,8 +148,21 @@ def describe_origin(origin: Mapping[str, Any], root: Path) -> dict[str, Any]:
     return described
 
 
-def write_metrics(folder: Path, metrics: Mapping[str, float], protocol: Mapping[str, Any]) -> Path:
-    """Write `metrics.json`: the numbers, and everything one must know to compare them.
+def write_metrics(
+    folder: Path,
+    metrics: Mapping[str, float],
+    protocol: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `metrics.json`, the numbers and everything one must know to compare them.
+
+    It is that of the latest test; `tests.jsonl` beside it gets one line more.
+
+    Args:
+        folder: of the results of a run.
+        metrics: the numbers by name.
+        protocol: how they came about.
+        settings: that differ from their defaults, flat.
 
     Returns:
         The path written.
@@ -156,4 +170,5 @@ def write_metrics(folder: Path, metrics: Mapping[str, float], protocol: Mapping[
     path = folder / "metrics.json"
     content = {"metrics": dict(metrics), "protocol": dict(protocol)}
     files.write_json_atomically(path, content, indent=True)
+    tests_log.append_test(folder, metrics, protocol, settings or {})
     return path

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .files import unfinished_file
+from ..files import remove_leftovers, unfinished_file
 from .snapshot import (
     ROLLING,
     Snapshot,
     list_snapshots,
     newest_valid,
-    remove_leftovers,
     snapshot_path,
     write_snapshot,
 )

@@ -27,6 +27,9 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 }
 _KERAS_NAMES = {"saved_model": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
 ENDINGS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+_SAVED_MODEL = "saved_model.pb"
+#: What the folder of a SavedModel holds.
+_SAVED_MODEL_ENTRIES = {_SAVED_MODEL, "variables", "assets", "assets.extra", "fingerprint.pb"}
 
 
 def check_format(name: str, path: str | Path) -> None:
@@ -45,7 +48,30 @@ def check_format(name: str, path: str | Path) -> None:
     if missing:
         raise ValueError(
             f"The format {name} needs {', '.join(_PACKAGES[name])}. {', '.join(missing)} cannot be "
-            f"found; pip install 'poseras[{name}]' brings all of them."
+            f'found; pip install -e ".[{name}]" brings all of them.'
+        )
+
+
+def check_target(name: ExportFormat, path: str | Path) -> None:
+    """Find out before the work whether an export may take the place of what stands at a path.
+
+    Raises:
+        ValueError: there is a folder that is not an exported SavedModel, or a file where a folder
+            is to be.
+    """
+    path = Path(path)
+    if name != "saved_model":
+        if path.is_dir():
+            raise ValueError(f"A {name} export is a file. Received the folder {path}.")
+        return
+    if path.is_file():
+        raise ValueError(f"A saved_model export is a folder. Received the file {path}.")
+    found = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    others = sorted(found - _SAVED_MODEL_ENTRIES)
+    if others or (found and _SAVED_MODEL not in found):
+        raise ValueError(
+            f"A saved_model export takes the place of an earlier one alone. Received {path}, a "
+            f"folder with {(others or sorted(found))[0]}; name a folder that does not exist yet."
         )
 
 

@@ -12,6 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
+from ..check import check_at_least, check_positive
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -37,6 +39,9 @@ class Schedule:
             with epochs of another length: what is said in epochs then goes on at the same part of
             the data, while what is said in steps stays a number of updates.
 
+    Raises:
+        ValueError: a value breaks a rule; the message names the setting, `train.decay_steps`.
+
     Source: the steps are those of Simple Baselines, Xiao et al., ECCV 2018. In the authors'
     TensorFlow code the last iteration of an epoch already belonged to the next one; here it does
     not.
@@ -61,35 +66,46 @@ class Schedule:
             raise ValueError(
                 f"steps_per_epoch must be at least 1. Received {self.steps_per_epoch}."
             )
-        if list(self.decay_epochs) != sorted(set(self.decay_epochs)):
+        check_at_least("train", self, 1, "end_epoch")
+        check_at_least("train", self, 0, "total_steps warmup_steps")
+        check_positive(self, "learning_rate decay_factor", "train")
+        self._check_changes()
+        self._check_cosine()
+
+    def _check_changes(self) -> None:
+        for name in ("decay_epochs", "decay_steps"):
+            changes = getattr(self, name)
+            if list(changes) != sorted(set(changes)) or min(changes, default=0) < 0:
+                raise ValueError(
+                    f"train.{name} must ascend from 0 on and name each of them once. "
+                    f"Received {list(changes)}."
+                )
+        kind = "decay_steps" if self.decay_steps else "decay_epochs"
+        count = len(getattr(self, kind))
+        if self.decay_factors and len(self.decay_factors) != count:
             raise ValueError(
-                "decay_epochs must be ascending and name each epoch once. "
-                f"Received {list(self.decay_epochs)}."
+                f"train.decay_factors must have one share for each of {count} {kind}, or none at "
+                f"all. Received {list(self.decay_factors)}."
             )
-        if list(self.decay_steps) != sorted(set(self.decay_steps)) or self.total_steps < 0:
+        if min(self.decay_factors, default=1) <= 0:
             raise ValueError(
-                "decay_steps must be ascending and name each step once, and total_steps must not "
-                f"be negative. Received {list(self.decay_steps)} and {self.total_steps}."
+                f"train.decay_factors must be positive. Received {list(self.decay_factors)}."
             )
-        changes = len(self.decay_steps or self.decay_epochs)
-        if self.decay_factors and len(self.decay_factors) != changes:
-            raise ValueError(
-                f"decay_factors must have one share for each of {changes} "
-                f"{'decay_steps' if self.decay_steps else 'decay_epochs'}, or none at all. "
-                f"Received {list(self.decay_factors)}."
-            )
-        if self.decay_factor <= 0:
-            raise ValueError(f"decay_factor must be positive. Received {self.decay_factor}.")
+
+    def _check_cosine(self) -> None:
         if not 0 <= self.final_fraction <= 1:
-            raise ValueError(f"final_fraction must be in 0..1. Received {self.final_fraction}.")
+            raise ValueError(
+                f"train.final_fraction must be in 0..1. Received {self.final_fraction}."
+            )
         if not 0 <= self.flat_fraction < 1:
             raise ValueError(
-                f"flat_fraction must be at least 0 and below 1. Received {self.flat_fraction}."
+                f"train.flat_fraction must be at least 0 and below 1. "
+                f"Received {self.flat_fraction}."
             )
         if self.flat_fraction and self.schedule != "cosine":
             raise ValueError(
-                f"flat_fraction is for the schedule cosine. Received {self.flat_fraction} with "
-                f"{self.schedule}, whose decay epochs say how long the rate stays."
+                f"train.flat_fraction is for the schedule cosine. Received {self.flat_fraction} "
+                f"with {self.schedule}, whose decay epochs say how long the rate stays."
             )
 
     @property

@@ -26,8 +26,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from .files import remove_leftovers as remove_leftovers
-from .files import unfinished_file
+from ..files import unfinished_file
 
 if TYPE_CHECKING:
     import keras

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..metrics import mpjpe
 from ..skeleton import Skeleton
 from ..structures import PersonRecords, SpaceColumns
 from ..visualize_space import write_pose_page
-from . import files
 from .tester import Predictions
 
 #: People on the page; more make it slow to open.

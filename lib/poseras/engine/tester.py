@@ -8,6 +8,7 @@ a copy whose results are dropped.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -215,12 +216,13 @@ class Selection:
     """How raw predictions become the people of an image.
 
     Attributes:
-        aspect_ratio: width / height of the network input, and
-        margin: of the view: the area of the grown box scales OKS.
+        aspect_ratio: width / height of the network input.
+        margin: of the view. The area of the box, grown by both, scales OKS.
         keypoint_threshold: keypoint scores above it make the person's score.
         box_nms_threshold: IoU above which the lower box is dropped; 0 is off.
-        oks_nms_threshold: OKS above which the lower person is dropped; 0 is off.
-        oks_sigmas: one per joint; without them OKS NMS cannot run.
+        oks_nms_threshold: OKS above which the lower person is dropped; 0 is off. It is 0 whatever
+            was asked for without `oks_sigmas`, which the log says, and where everybody stays.
+        oks_sigmas: one per joint; empty where poses cannot be compared by OKS.
         rule: `coco` scores a person by box and keypoints, `posetrack` by keypoints alone; `mpii`
             and `human36m` score as COCO does, but everybody stays, in the order of the records.
     """
@@ -232,6 +234,22 @@ class Selection:
     oks_nms_threshold: float = 0.9
     oks_sigmas: tuple[float, ...] = ()
     rule: Rule = "coco"
+
+    def __post_init__(self) -> None:
+        # Decided here, so that it holds before the first picture and stands in the protocol.
+        stays = self.rule in _UNSUPPRESSED
+        if self.oks_nms_threshold and not stays and not self.oks_sigmas:
+            _tell_lacking_sigmas()
+        if stays or not self.oks_sigmas:
+            object.__setattr__(self, "oks_nms_threshold", 0.0)
+
+
+@functools.cache  # said once: the demo selects anew for every few frames
+def _tell_lacking_sigmas() -> None:
+    log.warning(
+        "The network's keypoint set has no oks_sigmas, by which poses are compared: OKS NMS is "
+        "off, and somebody in two boxes counts twice. test.box_nms_threshold needs none."
+    )
 
 
 def select_people(
@@ -246,12 +264,6 @@ def select_people(
 
     Source: Simple Baselines; both authors' codes rescore and suppress in this way.
     """
-    suppresses = selection.rule not in _UNSUPPRESSED and selection.oks_nms_threshold > 0
-    if suppresses and not selection.oks_sigmas:
-        raise ValueError(
-            "OKS NMS needs oks_sigmas in the keypoint set of dataset.yaml. Received none; "
-            "--set test.oks_nms_threshold=0 tests without it."
-        )
     scores = _rescore(records, predictions, selection)
     image_ids = records.image_ids
     rows = np.flatnonzero(predictions.found)

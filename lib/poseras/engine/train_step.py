@@ -12,7 +12,6 @@ every device always holds the same weights.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -21,13 +20,13 @@ import tensorflow as tf
 from .ema import WeightAverage
 from .frozen import freeze
 from .optimizer import (
-    OptimizerName,
     decayed_kernels,
     make_optimizer,
     share_rates,
     weight_decay_loss,
 )
-from .precision import LossScale, Precision
+from .precision import LossScale
+from .step_settings import StepSettings
 
 Batch = Mapping[str, Any]
 
@@ -40,42 +39,6 @@ class TrainableSystem(Protocol):
 
     def compute_loss(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
         """Scalars of one device's batch, with `total`."""
-
-
-@dataclass(frozen=True)
-class StepSettings:
-    """How a step turns gradients into an update.
-
-    Attributes:
-        optimizer: see `optimizer.make_optimizer`.
-        momentum: of the optimizer `momentum`.
-        nesterov: of the optimizer `momentum`.
-        layer_decay: share of the learning rate that is left one layer nearer to the input, for
-            systems whose `number_layers(model)` gives the layer of each path; 1 is off.
-        weight_decay: strength on kernels, 0 is off; see `optimizer` for its two forms.
-        clip_norm: the largest allowed norm of the whole gradient, 0 is off.
-        accumulate_steps: batches per device whose mean gradient makes one update.
-        ema_decay: of the moving average of the weights, 0 is off.
-        frozen: regular expressions; variables whose path one matches are not trained.
-        precision: the dtype policy that the model was built under.
-    """
-
-    optimizer: OptimizerName = "adam"
-    momentum: float = 0.9
-    nesterov: bool = False
-    layer_decay: float = 1.0
-    weight_decay: float = 1e-5
-    clip_norm: float = 0.0
-    accumulate_steps: int = 1
-    ema_decay: float = 0.0
-    frozen: tuple[str, ...] = ()
-    precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        if self.accumulate_steps < 1:
-            raise ValueError(
-                f"accumulate_steps must be at least 1. Received {self.accumulate_steps}."
-            )
 
 
 def apply_channel_gain(batch: Batch) -> dict[str, Any]:
@@ -200,6 +163,9 @@ class TrainStep:
     def compute_gradients(self, batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """One device's gradients of the data loss, times the loss scale, and its losses.
 
+        What the system also measures to be watched, `measure(targets, outputs)`, stands among
+        these.
+
         Args:
             batch: of one device, in replica context (or without any strategy).
 
@@ -210,7 +176,7 @@ class TrainStep:
         targets = self.system.encode(batch)
         with tf.GradientTape() as tape:
             outputs = self.model(batch["image"], training=True)
-            losses = self.system.compute_loss(targets, outputs)
+            losses = dict(self.system.compute_loss(targets, outputs))
             total = losses["total"]
             scaled = total * self.loss_scale.scale if self.loss_scale else total
         gradients = tape.gradient(scaled, [weight.value for weight in self._weights])
@@ -220,7 +186,9 @@ class TrainStep:
                 "Every trainable weight must have a share in the loss. Received a model where "
                 f"{', '.join(idle[:5])} have none ({len(idle)} in all); freeze or remove them."
             )
-        return [tf.convert_to_tensor(g) for g in gradients], dict(losses)
+        if hasattr(self.system, "measure"):
+            losses |= self.system.measure(targets, outputs)
+        return [tf.convert_to_tensor(g) for g in gradients], losses
 
     def _share_rates(self) -> list[float]:
         """For each weight its share of the learning rate.

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from . import workers
 from .logbook import Logbook
+from .run_description import RunDescription
 from .run_snapshots import RunSnapshots, check_continuation, find_start
 from .running import RunningValues
 from .schedule import Schedule
@@ -65,6 +66,7 @@ def train(
     validate: Validate | None = None,
     data_errors: Callable[[], AbstractContextManager[None]] = nullcontext,
     read_placed: Callable[[Path], Snapshot | None] | None = None,
+    description: RunDescription | None = None,
 ) -> keras.Model:
     """Train a system's model to the end of its schedule.
 
@@ -83,6 +85,7 @@ def train(
         data_errors: a context that the taking of batches stands in, to turn errors of worker
             threads into what they were.
         read_placed: as in `find_start`.
+        description: what the log says first.
 
     Returns:
         The model with its last weights.
@@ -109,6 +112,8 @@ def train(
     with ExitStack() as stack:
         logbook = Logbook(run.log_folder if chief else None, first_step)
         stack.callback(logbook.close)
+        if description:
+            description.tell(logbook.folder)
         with strategy.scope():
             model = system.build_model()
         if load_weights and snapshot is None:

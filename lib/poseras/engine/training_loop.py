@@ -47,6 +47,8 @@ class RunSettings:
         log_every: steps between two lines of the log.
         snapshot_minutes: between two rolling snapshots, 0 for none.
         validate_every_epochs: 0 for never.
+        validation_pictures: the validation looks at the first ones alone, as its line in the log
+            says; 0 is all.
         keep_snapshots: newest epochs that stay, 0 for all.
         resume: `--continue`.
         free_settings: names of settings that do not change the network, `options.sigma`.
@@ -58,6 +60,7 @@ class RunSettings:
     log_every: int = 20
     snapshot_minutes: float = 10.0
     validate_every_epochs: int = 0
+    validation_pictures: int = 0
     keep_snapshots: int = 0
     resume: bool = False
     free_settings: Collection[str] = ()
@@ -198,13 +201,14 @@ class TrainingLoop:
         left = (self.schedule.end_step - done) * self.samples_per_step
         left_s = left / max(times["samples_per_second"], 1e-9)
         log.info(
-            "epoch %d/%d step %d/%d lr %g loss %.6g %.1f samples/s waiting %.1f%% left %s",
+            "epoch %d/%d step %d/%d lr %g loss %.6g%s %.1f samples/s waiting %.1f%% left %s",
             epoch,
             self.schedule.last_epoch,
             in_epoch,
             self.schedule.steps_per_epoch,
             rate,
             means["total"],
+            f" accuracy {means['accuracy']:.3f}" if "accuracy" in means else "",
             times["samples_per_second"],
             100 * times["waiting_share"],
             _hours(left_s),
@@ -290,7 +294,9 @@ class TrainingLoop:
         if score > max(earlier.values(), default=float("-inf")):
             self.snapshots.mark_best(epoch)
             text += " (best so far)"
-        log.info("epoch %d validation: %s", epoch, text)
+        first = self.run.validation_pictures
+        where = f" on the first {first} pictures" if first else ""
+        log.info("epoch %d validation%s: %s", epoch, where, text)
         values = {f"validation/{name}": float(value) for name, value in metrics.items()}
         self.logbook.write_values(done, {**values, _BEST_BY: score})
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import unfinished_file
+from ..files import unfinished_file
 
 #: Ticks per second of the stored times; the usual rates divide it, 29.97 and 59.94 as well.
 _TICKS = 90_000
@@ -117,7 +117,7 @@ def open_video_writer(path: str | Path, frame_rate: float) -> Iterator[VideoWrit
         import av
     except ImportError:
         raise ValueError(
-            "Videos need PyAV, which is not installed: pip install -e .[video]"
+            'Videos need PyAV, which is not installed: pip install -e ".[video]"'
         ) from None
     with unfinished_file(path) as unfinished, av.open(str(unfinished), "w") as container:
         writer = VideoWriter(container, frame_rate)

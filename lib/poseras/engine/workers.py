@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..error_lines import print_error
 from . import distribute
 from .snapshot import Snapshot
 
@@ -204,7 +204,7 @@ def failures_in_one_line(program: str) -> Iterator[None]:
     try:
         yield
     except (ConnectionError, FloatingPointError, MemoryError) as error:
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        print_error(program, error)
         if isinstance(error, ConnectionError):
             logging.shutdown()
             os._exit(1)

@@ -57,21 +57,28 @@ class Similarity:
 
 
 def fit_similarity(
-    points: np.ndarray, targets: np.ndarray, *, with_scale: bool = False
+    points: np.ndarray,
+    targets: np.ndarray,
+    valid: np.ndarray | None = None,
+    *,
+    with_scale: bool = False,
 ) -> Similarity:
     """The motion that brings points nearest to targets, in the sense of least squares.
 
     Args:
         points: (..., points, 3).
         targets: the same.
+        valid: (..., points) bool, which of them count; None is all. A motion without any means
+            nothing.
         with_scale: also fit a factor, as most of the literature does; Moon's tables do not.
 
     Source: Umeyama, TPAMI 1991.
     """
     points, targets = np.asarray(points, np.float64), np.asarray(targets, np.float64)
-    centre, target_centre = points.mean(axis=-2), targets.mean(axis=-2)
-    spread = points - centre[..., None, :]
-    covariance = np.swapaxes(spread, -1, -2) @ (targets - target_centre[..., None, :])
+    counted = np.ones(points.shape[:-1], bool) if valid is None else valid
+    centre, spread = _centre(points, counted)
+    target_centre, target_spread = _centre(targets, counted)
+    covariance = np.swapaxes(spread, -1, -2) @ target_spread
     u, singular, vt = np.linalg.svd(covariance)
     sign = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
     signs = np.stack([np.ones_like(sign), np.ones_like(sign), sign], axis=-1)
@@ -82,6 +89,14 @@ def fit_similarity(
         scale = (singular * signs).sum(axis=-1) / np.maximum(total, 1e-12)
     moved = np.einsum("...ij,...j->...i", rotation, centre)
     return Similarity(rotation, target_centre - scale[..., None] * moved, scale)
+
+
+def _centre(points: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means (..., 3) of the points that count, and what separates them from it, 0 for others."""
+    here = counted[..., None]
+    total = np.where(here, points, 0.0).sum(axis=-2)
+    centre = total / np.maximum(here.sum(axis=-2), 1)
+    return centre, np.where(here, points - centre[..., None, :], 0.0)
 
 
 @dataclass(frozen=True)
@@ -194,14 +209,8 @@ def align_poses(
     poses: np.ndarray, truth: np.ndarray, valid: np.ndarray, *, with_scale: bool = False
 ) -> np.ndarray:
     """Poses (poses, joints, 3) moved onto their truth, each by its valid joints (poses, joints)."""
-    if valid.all():
-        return fit_similarity(poses, truth, with_scale=with_scale).apply(poses)
-    aligned = np.array(poses)
-    for row, known in enumerate(valid):
-        if known.any():
-            motion = fit_similarity(poses[row, known], truth[row, known], with_scale=with_scale)
-            aligned[row] = motion.apply(poses[row])
-    return aligned
+    aligned = fit_similarity(poses, truth, valid, with_scale=with_scale).apply(poses)
+    return np.where(np.any(valid, axis=1, keepdims=True)[..., None], aligned, poses)
 
 
 def measure_pck(errors_mm: np.ndarray, threshold_mm: float = PCK_MM) -> float:

@@ -22,7 +22,7 @@ class PckEvaluation:
     Attributes:
         percent: (joints,) of the labelled joints that are right, NaN where none is labelled.
         counts: (joints,) int64, how many are labelled.
-        threshold: shares of the person's larger side.
+        threshold: a share of the person's larger side.
     """
 
     percent: np.ndarray

@@ -25,6 +25,7 @@ from .sections import (
 )
 from .space import read_space
 from .space_sections import write_space_errors, write_space_examples
+from .tests_section import write_tests
 
 
 def write_report(runs: Sequence[Run], root: Path, *, anyway: bool = False) -> str:
@@ -46,7 +47,12 @@ def write_report(runs: Sequence[Run], root: Path, *, anyway: bool = False) -> st
         refuse_differences(*runs)
     names = _name_shortly(runs)
     text = "".join(
-        [write_numbers(runs, names), _write_body(runs, names, root), write_protocols(runs, names)]
+        [
+            write_numbers(runs, names),
+            write_tests(runs, names),
+            _write_body(runs, names, root),
+            write_protocols(runs, names),
+        ]
     )
     title = " and ".join(run.name for run in runs)
     return _PAGE.substitute(

@@ -16,8 +16,8 @@ import numpy as np
 from ..data.annotation import AnnotationTable, read_split
 from ..data.dataset import Dataset, choose_skeleton, load_dataset
 from ..data.first_pictures import on_first_pictures
-from ..engine.files import sha256_of_file
 from ..engine.results import ground_truth_columns
+from ..files import sha256_of_file
 from ..metrics.columns import Detections, GroundTruth, check_image_ids
 from ..metrics.crowdpose import RULES as CROWDPOSE_RULES
 from ..metrics.crowdpose import read_crowdpose
@@ -73,7 +73,8 @@ def read_people(run: Run, root: Path) -> RunPeople | str:
     if not annotations.is_file():
         return f"Its annotations are not at {annotations}, so nothing can be compared with them."
     split = str(run.protocol.get("split"))
-    table = read_split(dataset, split, annotations=annotations, on_bad_sample="skip")
+    more = dataset.split(split).more_annotations if "more_annotations" in run.protocol else ()
+    table = read_split(dataset, split, annotations=(annotations, *more), on_bad_sample="skip")
     if not len(table):
         return f"{annotations} has no annotated people, so there is nothing to compare with."
     if not records:

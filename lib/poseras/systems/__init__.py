@@ -7,7 +7,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..settings import flatten
+from ..structures import View
+
 _HERE = Path(__file__).parent
+
+#: Settings of views of the other kind of sample, by kind: nobody would read them.
+_UNREAD = {
+    "person": ("length", "factor", "stride", "picture_augmentation"),
+    "image": ("margin", "box_mm", "in_space", "crop_convention", "augmentation"),
+}
+_LOOKS_AT = {"person": "people in boxes", "image": "whole pictures"}
 
 
 def system_names() -> list[str]:
@@ -35,6 +45,18 @@ def system_class(name: str) -> Any:
     return importlib.import_module(f"{__name__}.{name}.system").System
 
 
+def needs_resources(name: str, options: Any) -> bool:
+    """Whether a system with these options needs trained tables, as most do not.
+
+    Where its `options.py` does not say, `needs_resources(options)`, a system that can load some
+    does.
+    """
+    module = options_module(name)
+    if hasattr(module, "needs_resources"):
+        return bool(module.needs_resources(options))
+    return hasattr(importlib.import_module(f"{__name__}.{name}.system"), "load_resources")
+
+
 def load_resources(
     name: str, options: Any, skeleton: Any, earlier: Any = None, root: Path = Path()
 ) -> dict[str, Any]:
@@ -55,11 +77,34 @@ def load_resources(
         FileNotFoundError: a file is absent.
         ValueError: a file is of another kind, or none is named.
     """
-    _check(name)
-    module = importlib.import_module(f"{__name__}.{name}.system")
-    if not hasattr(module, "load_resources"):
+    if not needs_resources(name, options):
         return {}
+    module = importlib.import_module(f"{__name__}.{name}.system")
     return module.load_resources(options, skeleton, earlier, root)
+
+
+def check_view(name: str, options: Any, view: Any) -> None:
+    """Refuse a view that the network of a system cannot look at, before it is built.
+
+    Args:
+        name: of the system.
+        options: of the system.
+        view: how pictures become network input.
+
+    Raises:
+        ValueError: a setting that only views of the other kind of sample have differs from its
+            default, or the system says which one is wrong.
+    """
+    module = options_module(name)
+    usual = flatten(View(rule=view.rule))
+    for key, value in flatten(view).items():
+        if key.partition(".")[0] in _UNREAD[module.SAMPLE] and value != usual[key]:
+            raise ValueError(
+                f"view.{key} does nothing for {name}, which looks at {_LOOKS_AT[module.SAMPLE]}; "
+                f"leave it at {usual[key]}. Received {value}."
+            )
+    if hasattr(module, "check_view"):
+        module.check_view(options, view)
 
 
 def _check(name: str) -> None:

@@ -36,6 +36,10 @@ def test_the_flip_test_is_exact(golden, tag, skeleton):
     plain, flipped = (np.moveaxis(cases[f"flip_{name}"], 1, -1) for name in ("a", "b"))
     merged = merge_flipped(plain, flipped, skeleton.flip_permutation, shift=tag == "shift")
     np.testing.assert_array_equal(np.moveaxis(np.array(merged), -1, 1), cases[f"flip_avg_{tag}"])
+    # The mean of a map with itself, mirrored back, is that map.
+    back = np.moveaxis(cases["flip_back_b"], 1, -1)
+    same = merge_flipped(back, flipped, skeleton.flip_permutation, shift=False)
+    np.testing.assert_array_equal(np.array(same), back)
 
 
 @pytest.mark.golden(FILE, keys=r"decode_(?P<tag>final\w*)")
@@ -144,6 +148,7 @@ def test_rescoring_results_and_ap_are_equal(golden, tag, skeleton):
     ]
     assert [r["image_id"] for r in results] == [r["image_id"] for r in case["results"]]
     for ours, theirs in zip(results, case["results"], strict=True):
+        assert ours["category_id"] == theirs["category_id"]
         # Ours are rounded: coordinates to 3 decimals, scores to 4.
         np.testing.assert_allclose(ours["score"], theirs["score"], rtol=0, atol=1e-4)
         np.testing.assert_allclose(ours["keypoints"][:3], theirs["kp0"], rtol=0, atol=1e-3)

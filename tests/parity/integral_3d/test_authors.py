@@ -50,7 +50,7 @@ def sized(view, case, tag):
     return replace(view, size_hw=(height, width))
 
 
-@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>\d+)_aug")
+@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>.+)_aug")
 def test_samples_and_labels_are_the_authors(golden, tag, project_root):
     assert tag, "no case found"
     case = golden.load(SAMPLES)
@@ -125,7 +125,7 @@ def labels_in_view(box, depths_px, view):
     return np.array(cells)[0, :, 2] / options.depth_bins - 0.5
 
 
-@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>\d+)_patch_pred")
+@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>.+)_patch_pred")
 def test_predictions_go_home_as_the_authors_send_them(golden, tag):
     assert tag, "no case found"
     case = golden.load(SAMPLES)
@@ -143,7 +143,7 @@ def test_predictions_go_home_as_the_authors_send_them(golden, tag):
     np.testing.assert_allclose(depths, image[:, 2], rtol=0, atol=1e-2)
 
 
-@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>\d+)_cam_pred")
+@pytest.mark.golden(SAMPLES, keys=r"(?P<tag>.+)_cam_pred")
 def test_poses_in_view_pixels_are_sized_by_their_bones_as_by_the_authors(golden, tag, project_root):
     assert tag, "no case found"
     case = golden.load(SAMPLES)
@@ -163,10 +163,9 @@ def test_joints_of_other_sets_are_found_by_name(golden, tag, project_root):
     target = load_dataset(project_root, "Human36M").skeleton
     source = load_dataset(project_root, tag.upper()).skeleton
     indices = reindex_joints(source.keypoints, target)
-    named = indices >= 0
     for ours, theirs in ((tag, f"{tag}_to_h36m"), (f"{tag}_vis", f"{tag}_vis_to_h36m")):
-        taken = take_joints(case[ours], indices)
-        np.testing.assert_allclose(taken[named], case[theirs][named], rtol=0, atol=1e-9)
+        # Copies, and zeros for joints without a source.
+        np.testing.assert_array_equal(take_joints(case[ours], indices), case[theirs])
 
 
 #: The authors' order of PoseTrack's joints, in canonical names.
@@ -237,5 +236,8 @@ def test_mpii_is_measured_as_by_the_authors(golden, project_root):
     )
     result = evaluate_pckh(truth, case["pred0"])
     half, tenth = result.table(0.5), result.table(PUBLISHED_TENTH)
-    values = [*(half[group] for group in GROUPS), half["Mean"], tenth["Mean"]]
-    np.testing.assert_allclose(values, case["values"], rtol=0, atol=1e-6)
+    values = np.array([*(half[group] for group in GROUPS), half["Mean"], tenth["Mean"]])
+    # Where nobody has a joint the original has no number; ours is the mean of the others.
+    known = ~np.isnan(case["values"])
+    assert known.any()
+    np.testing.assert_allclose(values[known], case["values"][known], rtol=0, atol=1e-6)

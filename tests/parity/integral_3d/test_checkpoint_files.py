@@ -3,17 +3,16 @@
 import re
 
 import numpy as np
-import pytest
 
 from poseras.checkpoints import read_checkpoint
 
-EXPECTED = "integral_3d/snapshot_tiny_expected.npz"
 
-
-@pytest.mark.parametrize("container", ["legacy", "zip"])
-def test_the_network_of_a_snapshot_is_read_exactly(golden, container):
-    entries = read_checkpoint(golden.path(f"integral_3d/snapshot_tiny_{container}.pth.tar"))
-    expected = golden.load(EXPECTED)
+def test_the_network_of_a_snapshot_is_read_exactly(golden, snapshot):
+    assert snapshot, "no snapshot was found"
+    # The last part of the name tells the container.
+    case = re.sub(r"(_legacy|_zip)?\.pth\.tar$", "", snapshot)
+    entries = read_checkpoint(golden.path(f"integral_3d/{snapshot}"))
+    expected = golden.load(f"integral_3d/{case}_expected.npz")
     assert expected and set(expected) <= set(entries)
     for name, array in expected.items():
         assert entries[name].dtype == array.dtype

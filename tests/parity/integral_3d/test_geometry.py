@@ -17,6 +17,7 @@ from poseras.data.human36m_sequences import (
     BROKEN,
     CAMERA_IDS,
     PROTOCOLS,
+    SUBJECTS,
     list_sequences,
     read_sequence,
 )
@@ -44,7 +45,8 @@ def test_joints_go_to_the_camera_and_the_picture_and_back(golden):
     np.testing.assert_allclose(world, case["joint_world"], rtol=0, atol=EXACT)
     points = geometry.project_points(joints, cameras)
     np.testing.assert_allclose(points, case["joint_img"][..., :2], rtol=0, atol=EXACT)
-    depths = joints[..., 2] - case["center_cam"][:, None, 2]
+    np.testing.assert_allclose(joints[:, 0], case["center_cam"], rtol=0, atol=EXACT)
+    depths = joints[..., 2] - joints[:, :1, 2]
     np.testing.assert_allclose(depths, case["joint_img"][..., 2], rtol=0, atol=EXACT)
     boxes = geometry.root_boxes(case["center_cam"], cameras, (BOX_MM, BOX_MM))
     np.testing.assert_allclose(boxes, case["bbox"], rtol=0, atol=EXACT)
@@ -76,6 +78,7 @@ def test_the_affine_is_that_of_three_points(golden):
     x, y, width, height, out_w, out_h, scale, rotation = case["params"].T
     sizes = np.stack([width * scale, height * scale], axis=1)
     boxes = np.concatenate([np.stack([x, y], axis=1) - sizes / 2, sizes], axis=1)
+    assert len(boxes)
     for row, box in enumerate(boxes):
         size_hw = (int(out_h[row]), int(out_w[row]))
         matrix = geometry.stretched_view_matrix(box, size_hw, rotation[row])
@@ -175,18 +178,24 @@ def test_frames_are_enumerated_as_in_the_original(golden, tree, split):
 
 
 def test_joint_sets_are_those_of_the_data_sets(golden, project_root):
+    assert golden.load(SETS)
+    # The original spells the joints of all its sets alike.
+    aliases = load_dataset(project_root, "Human36M").aliases
     for name, case in golden.load(SETS).items():
-        dataset = load_dataset(project_root, name)
-        skeleton = dataset.skeleton
-        spelled = [dataset.aliases.get(joint, joint) for joint in case["joints_name"]]
+        skeleton = load_dataset(project_root, name).skeleton
+        spelled = tuple(aliases.get(joint, joint) for joint in case["joints_name"])
+        assert spelled == skeleton.keypoints
         assert len(spelled) == case["joint_num"]
+        assert [list(limb) for limb in skeleton.limbs] == case["skeleton"]
+        for left, right in case.get("lr_skeleton", ()):
+            assert sorted(skeleton.flip_permutation[left]) == sorted(right)
         if name == "Human36M":
-            assert tuple(spelled) == skeleton.keypoints
-            assert [list(limb) for limb in skeleton.limbs] == case["skeleton"]
             counted = [skeleton.index_of(joint) for joint in mpjpe.JOINT_VARIANTS[17]]
             assert counted == case["eval_joint"]
             assert dict(zip(case["action_idx"], case["action_name"], strict=True)) == ACTIONS
             assert case["camera_idx"] == list(range(1, len(CAMERA_IDS) + 1))
+            sequences = list_sequences(SUBJECTS)
+            assert case["subaction_idx"] == sorted({s.subaction for s in sequences})
         pairs = {frozenset(pair) for pair in skeleton.flip_pairs}
         assert pairs == {frozenset(pair) for pair in case["flip_pairs"]}
 

@@ -14,14 +14,10 @@ from poseras.systems.integral_3d.options import Options
 from poseras.systems.integral_3d.weights import assign_checkpoint, convert_checkpoint
 
 FOLDER = "integral_3d"
-NETWORK = re.compile(
-    r"network_(?P<authors>orig_)?(?P<direct>direct_)?r(?P<layers>\d+)_j(?P<joints>\d+)"
-    r"(_d(?P<depth>\d+))?_(?P<height>\d+)x(?P<width>\d+)\.npz"
-)
-MANIFEST = re.compile(
-    r"manifest_(?P<authors>orig_)?(?P<direct>direct_)?resnet(?P<layers>\d+)_j(?P<joints>\d+)"
-    r"(_d(?P<depth>\d+))?(?P<asbuilt>_asbuilt)?\.json"
-)
+KIND = r"_(?P<authors>orig_)?(?P<direct>direct_)?r(esnet)?(?P<layers>\d+)_j(?P<joints>\d+)"
+# What may follow tells sizes, which the arrays hold, too, or one case from the next.
+NETWORK = re.compile(rf"network{KIND}(_d(?P<depth>\d+))?(_\w+)?\.npz")
+MANIFEST = re.compile(rf"manifest{KIND}(_d(?P<depth>\d+))?(?P<asbuilt>_asbuilt)?(_\w+)?\.json")
 # The factor on the last convolution that the cases were made with.
 LOGIT_GAIN = 20
 # float32 sums in another order: 5e-6 and 1e-5 were seen on features and logits, and 9e-4 cells on
@@ -31,14 +27,11 @@ FEATURES, LOGITS, CELLS_OF_64, CELLS, SHARES = 1e-4, 5e-4, 5e-3, 1e-3, 1e-4
 BROKEN = "head.deconv_layers.0"
 
 
-def pytest_generate_tests(metafunc):
-    """One run for each file of the kind that a test asks for, or "" where there is none."""
-    for argument, pattern in (("network", NETWORK), ("manifest", MANIFEST)):
-        if argument in metafunc.fixturenames:
-            folders = [root / FOLDER for root in metafunc.config.golden.roots]
-            names = {p.name for folder in folders for p in folder.glob("*") if folder.is_dir()}
-            found = sorted(name for name in names if pattern.fullmatch(name))
-            metafunc.parametrize(argument, found or [""])
+def read_name(pattern, name):
+    """What a file's name tells of its network."""
+    match = pattern.fullmatch(name)
+    assert match, f"{name} tells no network; names are like {pattern.pattern}"
+    return match
 
 
 def read_options(case, input_shape):
@@ -71,7 +64,7 @@ def stand_ins(golden, model, case):
 
 def run(golden, name):
     """The arrays of a case and those of our network: features, logits and cells."""
-    case, arrays = NETWORK.fullmatch(name), golden.load(f"{FOLDER}/{name}")
+    case, arrays = read_name(NETWORK, name), golden.load(f"{FOLDER}/{name}")
     pictures = arrays["input_u8"].transpose(0, 2, 3, 1).astype(np.float32)
     options = read_options(case, pictures.shape[1:3])
     model = build_model(options, int(case["joints"]))
@@ -95,6 +88,7 @@ def test_features_logits_and_coordinates_are_the_original_ones(golden, network):
     np.testing.assert_allclose(features[:, ::61], arrays["feat_s"], rtol=0, atol=FEATURES)
     statistics = [features.mean(), features.std()]
     np.testing.assert_allclose(statistics, arrays["feat_stats"], rtol=0, atol=FEATURES)
+    assert ("logits" in outputs) == ("heatmap_s" in arrays)
     if "logits" in outputs:
         logits = outputs["logits"].transpose(0, 3, 1, 2)
         part = logits[:, ::37, ::8, ::8]
@@ -112,12 +106,12 @@ def test_features_logits_and_coordinates_are_the_original_ones(golden, network):
 
 def test_every_name_of_the_original_has_its_place_and_shape(golden, manifest):
     assert manifest, "no name list was found"
-    case = MANIFEST.fullmatch(manifest)
+    case = read_name(MANIFEST, manifest)
     options = read_options(case, (64, 64))
     model = build_model(options, int(case["joints"]))
     entries = {
         name: np.broadcast_to(np.float32(0), shape)
-        for name, shape in golden.load(f"{FOLDER}/{manifest}")
+        for name, shape in golden.manifest(f"{FOLDER}/{manifest}")
     }
     shapes = {variable.path: tuple(variable.shape) for variable in model.variables}
     report = convert_checkpoint(shapes, entries, "pytorch")

@@ -1,6 +1,7 @@
 """Training samples and targets of Moon's loader: patches, joints, visibility; the real frames."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -119,15 +120,24 @@ def make_target(case, kind, changes, options, sets):
     return patch, np.array(cells[0]), np.array(weights[0])
 
 
-@pytest.mark.golden(TARGETS, keys=r"(?P<tag>.+_\d+_[ab])_joint_img")
+def read_patch(case, tag):
+    """The stored pixels of a patch (3, ...), every n-th along both sides, and n."""
+    for key, pixels in case.items():
+        match = re.fullmatch(rf"{re.escape(tag)}_patch(?:_s(\d+))?", key)
+        if match:
+            return pixels, int(match[1] or 1)
+    return pytest.fail(f"{TARGETS} has no patch of {tag}")
+
+
+@pytest.mark.golden(TARGETS, keys=r"(?P<tag>.+_\w+_[ab])_joint_img")
 def test_a_training_sample_is_that_of_the_original(golden, tag, project_root):
     assert tag, "no case found"
     case = golden.load(TARGETS)
-    size, number, kind = tag.split("_")
-    patches = case.get(f"{tag}_patch", case.get(f"{tag}_patch_s16"))
-    side = patches.shape[1] * (1 if f"{tag}_patch" in case else 16)
+    _, number, kind = tag.rsplit("_", 2)
+    patches, stride = read_patch(case, tag)
+    height, width = (stride * side for side in patches.shape[1:])
     # 64 px have 16 bins, 256 px have 64.
-    options = Options(input_shape=(side, side), depth_bins=side // 4)
+    options = Options(input_shape=(height, width), depth_bins=height // 4)
     sets = skeletons(project_root)
     patch, cells, weights = make_target(case, kind, case[f"aug_{number}"], options, sets)
     theirs, visible = case[f"{tag}_joint_img"], case[f"{tag}_joint_vis"][:, 0]
@@ -138,7 +148,6 @@ def test_a_training_sample_is_that_of_the_original(golden, tag, project_root):
     counts = visible > 0
     np.testing.assert_allclose(cells[counts], theirs[counts], rtol=0, atol=1e-4)
     normalised = ((patch - RAW.pixel_mean) / RAW.pixel_std).transpose(2, 0, 1)
-    stride = side // patches.shape[1]
     difference = np.abs(normalised[:, ::stride, ::stride] - patches)
     # One grey level, brightened by at most 1.2, is 5.4; without rotation some bilinear values are
     # ties, which the mirror in the affine rounds the other way than a mirrored picture.
@@ -166,15 +175,18 @@ def test_real_frames_are_those_of_the_original(golden):
     case = golden.load(FRAMES)
     options = Options()
     view = make_view(options.input_shape)
-    for row, (root, sequence) in enumerate(read_frames(golden)):
+    frames = list(read_frames(golden))
+    assert 0 < len(frames) == len(case["bbox"])
+    for row, (root, sequence) in enumerate(frames):
         box = sequence_boxes(sequence)[0]
         joints = sequence.joints_camera_mm[0]
         # float64 on both sides.
         np.testing.assert_allclose(box, case["bbox"][row], rtol=0, atol=1e-6)
         np.testing.assert_allclose(joints, case["joint_cam"][row], rtol=0, atol=1e-6)
         np.testing.assert_allclose(joints[0], case["center_cam"][row], rtol=0, atol=1e-6)
-        points = sequence.keypoints_px[0]
-        np.testing.assert_allclose(points, case["joint_img"][row, :, :2], rtol=0, atol=1e-6)
+        points, depths = sequence.keypoints_px[0], joints[:, 2] - joints[0, 2]
+        image = np.column_stack([points, depths])
+        np.testing.assert_allclose(image, case["joint_img"][row], rtol=0, atol=1e-6)
         placement = make_placement(box, 1.0, 0.0, False)
         matrices = augment.placement_matrices(placement, view)
         patch = crop(read_image(root / sequence.name.frame_file(0)), matrices, view)
@@ -196,7 +208,7 @@ def test_real_frames_are_those_of_the_original(golden):
         )
         cells, weights = integral.encode_coordinates(
             shown,
-            (joints[:, 2] - joints[0, 2])[None].astype(np.float32),
+            depths[None].astype(np.float32),
             np.ones((1, len(points)), np.float32),
             np.ones(1, np.float32),
             input_hw=options.input_shape,

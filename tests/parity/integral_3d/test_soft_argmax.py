@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from poseras.codecs import integral
+from poseras.data.dataset import load_dataset
 from poseras.systems.integral_3d import losses
 
 SOFT_ARGMAX = "integral_3d/soft_argmax.npz"
@@ -64,10 +65,9 @@ def test_the_masked_loss_and_its_gradient_are_the_original_ones(golden):
 
 def test_the_flip_test_averages_as_the_original_does(golden, project_root):
     case = golden.load(FLIP)
-    names = golden.load("integral_3d/joint_sets.json")["Human36M"]
-    permutation = np.arange(names["joint_num"])
-    for a, b in names["flip_pairs"]:
-        permutation[[a, b]] = b, a
+    # The case holds no pairs; without its thorax, which is the last, the skeleton has 17 joints.
+    skeleton = load_dataset(project_root, "Human36M").skeleton
+    permutation = skeleton.flip_permutation[: case["dims"][0]]
     cells = read_out(case["heatmap"], case["dims"])
     np.testing.assert_allclose(cells, case["coord"], rtol=0, atol=CELLS)
     width = int(case["dims"][3])
@@ -112,14 +112,21 @@ def test_the_authors_integral_losses_and_their_gradients_are_met(golden, tag):
     np.testing.assert_allclose(gradient, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())
 
 
-def test_the_authors_patch_coordinates_follow_from_cells(golden):
+@pytest.mark.golden(AUTHORS, keys=r"int_result_(?P<tag>\d+x\d+)")
+def test_the_authors_patch_coordinates_follow_from_cells(golden, tag):
+    assert tag, "no case found"
     case = golden.load(AUTHORS)
-    dims = case["int_dims"]
+    dims, (width, height) = case["int_dims"], map(int, tag.split("x"))
     cells = read_out(case["int_heatmap"], dims)
+    # Depth is in pixels of the view, as many for the box as the view is wide.
     points, depths = integral.decode_coordinates(
-        cells, input_hw=(256, 256), volume_dhw=tuple(int(n) for n in dims[1:]), box_depth_mm=2000
+        cells,
+        input_hw=(height, width),
+        volume_dhw=tuple(int(n) for n in dims[1:]),
+        box_depth_mm=width,
     )
-    theirs = case["int_result_256x256"]
-    # Pixels of a view of 256; its depth is in view pixels, 256 of them for the box.
-    np.testing.assert_allclose(points, theirs[..., :2], rtol=0, atol=256 * 1e-5)
-    np.testing.assert_allclose(depths / 2000 * 256, theirs[..., 2], rtol=0, atol=256 * 1e-5)
+    theirs = case[f"int_result_{tag}"]
+    # float32 shares of the view.
+    tolerance = 1e-5 * max(height, width)
+    np.testing.assert_allclose(points, theirs[..., :2], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(depths, theirs[..., 2], rtol=0, atol=tolerance)

@@ -53,21 +53,26 @@ def person_scores(case, people) -> np.ndarray:
     return rescoring.rescore_posetrack(people.keypoint_scores)
 
 
+def keep_people(project_root, image_ids, keypoints_px, scores, areas) -> np.ndarray:
+    """Rows after OKS NMS."""
+    return rescoring.keep_after_nms(
+        image_ids,
+        keypoints_px,
+        scores,
+        areas,
+        # The original has COCO's sigmas alone and takes them for PoseTrack too.
+        sigmas=load_dataset(project_root, "COCO").skeleton.oks_sigmas,
+        threshold=OKS_THRESHOLD,
+    )
+
+
 def records_of(case, people, project_root) -> list[dict]:
     """What the test program writes: MPII as it comes, the others after rescoring and OKS NMS."""
     image_ids = np.array([detection["image_id"] for detection in case["dets"]])
     scores = person_scores(case, people)
     rows = np.arange(len(scores))
     if case["dataset"] != "MPII":
-        rows = rescoring.keep_after_nms(
-            image_ids,
-            people.keypoints_px,
-            scores,
-            people.areas,
-            # The original has COCO's sigmas alone and takes them for PoseTrack too.
-            sigmas=load_dataset(project_root, "COCO").skeleton.oks_sigmas,
-            threshold=OKS_THRESHOLD,
-        )
+        rows = keep_people(project_root, image_ids, people.keypoints_px, scores, people.areas)
     make = {
         "COCO": lambda row: rescoring.coco_record(
             image_ids[row], people.keypoints_px[row], scores[row]
@@ -111,18 +116,26 @@ def test_records_equal_those_of_the_test_program(golden, tag, project_root):
 
 
 @pytest.mark.golden(MAPS, keys=r"(?P<tag>.+(?<!_flipped))_heatmap_x64")
-def test_what_reaches_oks_nms_equals_the_recorded_calls(golden, tag):
+def test_what_reaches_and_leaves_oks_nms_equals_the_recorded_calls(golden, tag, project_root):
     assert tag, f"{MAPS} holds no heatmaps"
     case = golden.load(CASES)[tag]
     people = decoded_people(golden, tag)
     scores = person_scores(case, people)
-    image_ids = [detection["image_id"] for detection in case["dets"]]
-    calls = dict(zip(dict.fromkeys(image_ids), case["oks_nms_calls"], strict=False))
-    assert (case["dataset"] == "MPII") == (not calls)
-    for image_id, call in calls.items():
-        rows = [row for row, other in enumerate(image_ids) if other == image_id]
-        keypoints = np.reshape(call["keypoints"], (len(rows), -1, 3))[..., :2]
+    image_ids = np.array([detection["image_id"] for detection in case["dets"]])
+    images = [] if case["dataset"] == "MPII" else list(dict.fromkeys(image_ids.tolist()))
+    for image_id, call in zip(images, case["oks_nms_calls"], strict=True):
+        rows = np.flatnonzero(image_ids == image_id)
+        keypoints = np.reshape(call["keypoints"], (len(rows), -1, 3))
         # float32 coordinates of some hundred pixels.
-        np.testing.assert_allclose(people.keypoints_px[rows], keypoints, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(people.keypoints_px[rows], keypoints[..., :2], rtol=0, atol=1e-3)
+        assert (keypoints[..., 2] == 1).all()
         np.testing.assert_allclose(scores[rows], call["scores"], rtol=1e-5)
         np.testing.assert_allclose(people.areas[rows], call["areas"], rtol=1e-5)
+        kept = keep_people(
+            project_root,
+            image_ids[rows],
+            people.keypoints_px[rows],
+            scores[rows],
+            people.areas[rows],
+        )
+        assert kept.tolist() == call["keep"]

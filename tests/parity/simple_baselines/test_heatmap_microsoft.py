@@ -44,16 +44,14 @@ def test_targets_with_a_window_are_equal_at_every_edge(golden, tag):
 
 
 @pytest.mark.golden(FILE, keys=r"(?P<tag>train\w*)_target")
-def test_targets_of_training_samples_are_equal(golden, tag):
+def test_targets_of_training_samples_are_equal(golden, tag, sigma_of):
     assert tag, f"{FILE} holds no training samples"
     cases = golden.load(FILE)
     maps = cases[f"{tag}_target"]
-    # The file does not hold sigma; the cell beside a peak does: exp(-1 / (2 sigma^2)).
-    sigma = np.sqrt(-0.5 / np.log(maps[maps < 1].max()))
     keypoints = np.concatenate(
         [cases[f"{tag}_joints_out"][..., :2], cases[f"{tag}_vis_out"][..., :1]], axis=-1
     )
-    encoded, weights = encode(keypoints, maps, float(np.round(sigma, 3)))
+    encoded, weights = encode(keypoints, maps, sigma_of(maps))
     np.testing.assert_allclose(encoded, maps, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(weights, cases[f"{tag}_weight"][..., 0])
 
@@ -76,8 +74,9 @@ def network_outputs(golden):
     Maps are (batch, height, width, joints) with peak 1. The source tag is not in the file: its
     maxima are.
     """
-    maxima = golden.load(FILE)["decode_noflip_maxvals"][..., 0]
-    cases = golden.load(MAPS)
+    found = golden.load(FILE)
+    maxima = next(v for k, v in found.items() if re.fullmatch(r"decode_noflip\w*_maxvals", k))
+    maxima, cases = maxima[..., 0], golden.load(MAPS)
     for tag, case in golden.load(MAP_CASES).items():
         maps = cases[f"{tag}_heatmap_x64"].astype(np.float32) / 64 / 255
         peaks = maps.max(axis=(1, 2))
@@ -98,15 +97,16 @@ def test_decoded_keypoints_and_maxima_are_equal(golden, tag):
     assert tag, f"{FILE} holds no decoded keypoints"
     cases = golden.load(FILE)
     case, maps, flipped = network_outputs(golden)
-    if not tag.startswith("noflip"):
-        shift = not tag.startswith("noshift")
+    variant = tag.split("_")
+    if "noflip" not in variant:
+        shift = "noshift" not in variant
         maps = merge_flipped(maps, flipped, permutation_of(case), shift=shift)
     input_hw = tuple(case["input_shape"])
     points, scores = decode_heatmaps(
         maps,
         input_hw=input_hw,
         peak=1.0,
-        decoder="none" if tag.endswith("nopost") else "quarter",
+        decoder="none" if "nopost" in variant else "quarter",
         zero_nonpositive=True,
     )
     size = 200 * cases["decode_scale"]
@@ -169,6 +169,7 @@ def test_rescoring_and_result_records_are_equal(golden, tag, project_root):
         # Their mean is a float32 sum of keypoint scores.
         np.testing.assert_allclose(scores[row], theirs["score"], rtol=1e-6)
         np.testing.assert_allclose(boxes[row, :2], theirs["center"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(boxes[row, 2:4], theirs["scale"], rtol=0, atol=1e-9)
         ours = rescoring.coco_record(
             case["image_ids"][row], predictions[row, :, :2], scores[row], predictions[row, :, 2]
         )

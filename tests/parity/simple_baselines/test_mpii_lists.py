@@ -56,12 +56,14 @@ def load_predictions(golden, case, annot):
     return loadmat(annot / "gt_valid.mat")["pos_gt_src"].transpose(2, 0, 1) - 1
 
 
-@pytest.mark.golden(SCORES, keys=r"(?P<tag>samples.*)")
+@pytest.mark.golden(SCORES, keys=r"(?P<tag>.+)")
 def test_predictions_for_the_converted_list_have_the_official_pckh(
     golden, tag, project_root, tmp_path
 ):
-    assert tag, f"{SCORES} holds no case on the samples"
+    assert tag, f"{SCORES} holds no case"
     case = golden.load(SCORES)[tag]
+    if not case["gt"].startswith("samples/"):
+        pytest.skip(f"{tag} has no list of people and no pictures")
     annot = golden.sample(case["gt"]).parent
     images = annot.parent / "images"
     people = read_people(annot / "valid.json")

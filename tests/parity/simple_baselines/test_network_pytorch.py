@@ -10,7 +10,6 @@ from poseras.systems.simple_baselines import Options
 from poseras.systems.simple_baselines.model import build_model
 
 FORWARD = "simple_baselines/torch_forward.npz"
-STATE_DICTS = "simple_baselines/torch_state_dicts.json"
 
 # In standard deviations of the map: float32 sums in another order, as the cases' own check against
 # a second implementation. What was seen is 1e-5.
@@ -46,10 +45,11 @@ def name_stages(case):
 
 
 @pytest.mark.golden(FORWARD, keys=r"(?P<tag>.+)_image_u8")
-def test_every_stage_and_the_heatmaps_are_the_original_ones(golden, tag):
+def test_every_stage_and_the_heatmaps_are_the_original_ones(golden, tag, state_dict_of):
     assert tag, f"{FORWARD} holds no case"
-    cases, case = golden.load(FORWARD), golden.manifest(STATE_DICTS)[tag]
+    cases = golden.load(FORWARD)
     images, heatmaps = cases[f"{tag}_image_u8"], cases[f"{tag}_heatmap"]
+    case = state_dict_of(tag, heatmaps.shape[1])
     model = build_model(read_options(case, images.shape[1:3]), heatmaps.shape[1])
     entries = {name: golden.fill(name, shape) for name, shape in case["state_dict"]}
     report = assign_checkpoint(model, entries, "pytorch")

@@ -19,25 +19,8 @@ VARIABLES = "simple_baselines/tf1_variables.json"
 TOLERANCE = 5e-4
 
 
-def list_variables(golden, tag, depth, joints):
-    """Names and shapes of the case's checkpoint; a tag without a list has that of its depth."""
-    lists = golden.manifest(VARIABLES)
-    scope = f"resnet_v1_{depth}/"
-    by_depth = (
-        entries
-        for entries in lists.values()
-        if isinstance(entries[0], list) and entries[0][0].startswith(scope)
-    )
-    entries = dict(lists[tag] if tag in lists else next(by_depth))
-    return {
-        name: (*shape[:-1], joints) if name.startswith("out/") else tuple(shape)
-        for name, shape in entries.items()
-    }
-
-
-def fill_variables(golden, tag, depth, joints):
+def fill_variables(golden, tag, depth, shapes):
     """The case's checkpoint; an `eps` case makes one variance so small that epsilon matters."""
-    shapes = list_variables(golden, tag, depth, joints)
     entries = {name: golden.fill(name, shape) for name, shape in shapes.items()}
     if "eps" in tag:
         norm = f"resnet_v1_{depth}/conv1/BatchNorm"
@@ -68,13 +51,13 @@ def check_stage(cases, tag, stage, features):
 
 
 @pytest.mark.golden(FORWARD, keys=r"(?P<tag>.+)_image_u8")
-def test_every_stage_and_the_heatmaps_are_the_original_ones(golden, tag):
+def test_every_stage_and_the_heatmaps_are_the_original_ones(golden, tag, variables_of):
     assert tag, f"{FORWARD} holds no case"
     cases = golden.load(FORWARD)
     images, heatmaps = cases[f"{tag}_image_u8"], cases[f"{tag}_heatmap"]
-    depth, joints = int(re.match(r"r(\d+)", tag)[1]), heatmaps.shape[-1]
-    model = build_model(Options(input_shape=images.shape[1:3], depth=depth), joints)
-    report = assign_checkpoint(model, fill_variables(golden, tag, depth, joints), "tensorflow")
+    depth, shapes = variables_of(tag, heatmaps.shape[-1])
+    model = build_model(Options(input_shape=images.shape[1:3], depth=depth), heatmaps.shape[-1])
+    report = assign_checkpoint(model, fill_variables(golden, tag, depth, shapes), "tensorflow")
     assert (report.unused, report.missing, report.mismatched) == ((), (), {})
 
     stages = {s: model.get_layer(n).output for s, n in name_stages(depth).items()}
@@ -87,8 +70,8 @@ def test_every_stage_and_the_heatmaps_are_the_original_ones(golden, tag):
     assert worst <= TOLERANCE * heatmaps.std()
 
 
-def test_a_training_snapshot_is_the_network_and_what_belongs_to_training(golden):
-    lists = golden.manifest(VARIABLES).values()
+def test_a_training_snapshot_is_the_network_and_what_belongs_to_training(name_lists):
+    lists = name_lists(VARIABLES).values()
     snapshots = [dict(entries) for entries in lists if ["Variable", []] in entries]
     assert snapshots, f"{VARIABLES} holds no snapshot"
     for shapes in snapshots:

@@ -87,7 +87,8 @@ def poses_of(golden, tag, project_root):
     """Keypoints (people, joints, 3), scores, areas and COCO's sigmas."""
     cases = golden.load(FILE)
     areas = cases[f"{tag}_areas"]
-    keypoints = cases[f"{tag}_kpts"].reshape(len(areas), -1, 3)
+    flat = cases[f"{tag}_kpts"]  # (people, 3 joints); there may be no people
+    keypoints = flat.reshape(len(areas), flat.shape[1] // 3, 3)
     sigmas = load_dataset(project_root, "COCO").skeleton.oks_sigmas
     return keypoints, cases[f"{tag}_scores"], areas, sigmas
 

@@ -10,14 +10,13 @@ import pytest
 
 from poseras.codecs.heatmap import encode_heatmaps
 from poseras.data import augment, person_samples, warp
-from poseras.data.dataset import load_dataset
 from poseras.structures import Augmentation, View
 
 FILE = "simple_baselines/ms_pipeline.npz"
 PIXELS_OF_SCALE = 200
 
 
-def make_samples(cases, tag, project_root):
+def make_samples(cases, tag, flip_permutation_of):
     """Placements and samples of a training case, with the joints outside left labelled."""
     view = View(
         "person_box",
@@ -42,15 +41,12 @@ def make_samples(cases, tag, project_root):
     sizes = np.tile(image.shape[:2], (len(script), 1))
     crops, errors = person_samples.warp_people([picture] * len(script), matrices, sizes, view)
     assert not errors
-    permutation = np.arange(keypoints.shape[1])
-    for a, b in load_dataset(project_root, "COCO").skeleton.flip_pairs:
-        permutation[[a, b]] = b, a
     shown = augment.keypoints_in_view(
         keypoints,
         matrices,
         moved.mirrored,
         image_widths=sizes[:, 1],
-        flip_permutation=permutation,
+        flip_permutation=flip_permutation_of(tag, keypoints.shape[1]),
         view=view,
     )
     return still, moved, crops, shown
@@ -61,10 +57,10 @@ def centre_of(boxes):
 
 
 @pytest.mark.golden(FILE, keys=r"(?P<tag>train\w*?)_draws")
-def test_centre_scale_and_rotation_are_those_of_the_original(golden, tag, project_root):
+def test_centre_scale_and_rotation_are_those_of_the_original(golden, tag, flip_permutation_of):
     assert tag, "no case found"
     cases = golden.load(FILE)
-    still, moved, _, _ = make_samples(cases, tag, project_root)
+    still, moved, _, _ = make_samples(cases, tag, flip_permutation_of)
     # float32 in the original: pixels of a hundred, scales of one.
     np.testing.assert_allclose(centre_of(still.boxes_xywh), cases[f"{tag}_center"], atol=1e-4)
     scale = still.boxes_xywh[:, 2:] / PIXELS_OF_SCALE
@@ -79,10 +75,12 @@ def test_centre_scale_and_rotation_are_those_of_the_original(golden, tag, projec
 
 
 @pytest.mark.golden(FILE, keys=r"(?P<tag>train\w*?)_draws")
-def test_training_samples_under_scripted_draws_are_those_of_the_original(golden, tag, project_root):
+def test_training_samples_under_scripted_draws_are_those_of_the_original(
+    golden, tag, flip_permutation_of
+):
     assert tag, "no case found"
     cases = golden.load(FILE)
-    _, moved, crops, shown = make_samples(cases, tag, project_root)
+    _, moved, crops, shown = make_samples(cases, tag, flip_permutation_of)
     # Exactly rounded bilinear values on both sides; a tie may fall to either.
     assert np.abs(crops.astype(int) - cases[f"{tag}_crop"]).max() <= 1
     flags = cases[f"{tag}_vis_out"][:, :, 0]
@@ -94,16 +92,18 @@ def test_training_samples_under_scripted_draws_are_those_of_the_original(golden,
 
 
 @pytest.mark.golden(FILE, keys=r"(?P<tag>train\w*?)_draws")
-def test_targets_of_training_samples_are_those_of_the_original(golden, tag, project_root):
+def test_targets_of_training_samples_are_those_of_the_original(
+    golden, tag, flip_permutation_of, sigma_of
+):
     assert tag, "no case found"
     cases = golden.load(FILE)
-    _, _, crops, shown = make_samples(cases, tag, project_root)
+    _, _, crops, shown = make_samples(cases, tag, flip_permutation_of)
     theirs = np.moveaxis(cases[f"{tag}_target"], 1, -1)  # (samples, height, width, joints)
     heatmaps, weights = encode_heatmaps(
         shown,
         input_hw=crops.shape[1:3],
         heatmap_hw=theirs.shape[1:3],
-        sigma=2.0,
+        sigma=sigma_of(theirs),
         peak=1.0,
         window="three_sigma",
     )

@@ -1,10 +1,14 @@
 """Pairwise files: written, read back, and wrong ones."""
 
+import errno
+import os
 import tarfile
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from poseras.checkpoints.pairwise_files import (
     read_logistic_models,
@@ -36,11 +40,11 @@ def test_models_are_read_as_they_were_written_from_a_folder_or_an_archive(tmp_pa
     models = write_models(tmp_path)
     (tmp_path / "notes.mat").write_bytes(b"another file")
     with tarfile.open(tmp_path / "pairwise.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "spatial_model_cidx_1_2.mat", "pairwise/spatial_model_cidx_1_2.mat")
-    for ours, written in zip(read_logistic_models(tmp_path), models, strict=True):
-        np.testing.assert_array_equal(ours, written)
-    pairs, *_ = read_logistic_models(tmp_path / "pairwise.tar.gz")
-    assert pairs.tolist() == [[0, 1]]
+        for name in ("spatial_model_cidx_1_2.mat", "spatial_model_cidx_1_13.mat"):
+            archive.add(tmp_path / name, f"pairwise/{name}")
+    for place in (tmp_path, tmp_path / "pairwise.tar.gz"):
+        for ours, written in zip(read_logistic_models(place), models, strict=True):
+            np.testing.assert_array_equal(ours, written)
 
 
 def test_models_of_an_earlier_run_do_not_stay_beside_new_ones(tmp_path):
@@ -49,6 +53,74 @@ def test_models_of_an_earlier_run_do_not_stay_beside_new_ones(tmp_path):
     write_logistic_models(tmp_path, pairs[:1], *(values[:1] for values in rest))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["pairwise_stats.mat", "spatial_model_cidx_1_2.mat"]
+
+
+def test_models_may_be_written_in_any_order(tmp_path):
+    pairs, *rest = write_models(tmp_path)
+    write_logistic_models(tmp_path, pairs[::-1], *(values[::-1] for values in rest))
+    assert read_logistic_models(tmp_path)[0].tolist() == pairs.tolist()
+
+
+@pytest.mark.parametrize(("moved", "there"), [(0, 2), (1, 2), (2, 3), (3, 4)])
+def test_models_of_two_trainings_are_never_read_together(tmp_path, monkeypatch, moved, there):
+    pairs, *rest = write_models(tmp_path)  # (0, 1) and (0, 12)
+    real_replace, moves = os.replace, []
+
+    def replace(source, target):
+        if len(moves) == moved:
+            raise KeyboardInterrupt
+        moves.append(target)
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    four = np.array([[0, 1], [0, 2], [0, 3], [0, 12]])  # the last one is moved first
+    with pytest.raises(KeyboardInterrupt):
+        write_logistic_models(tmp_path, four, *(np.concatenate([v, v]) + 1 for v in rest))
+    if moved:
+        with pytest.raises(ValueError, match=f"Received {there} files that were not written tog"):
+            read_logistic_models(tmp_path)
+    else:
+        assert read_logistic_models(tmp_path)[0].tolist() == pairs.tolist()
+
+
+def test_models_of_other_pairs_that_could_not_be_removed_are_noticed(tmp_path, monkeypatch):
+    pairs, *rest = write_models(tmp_path)
+    monkeypatch.setattr(Path, "unlink", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_logistic_models(tmp_path, pairs[:1], *(values[:1] for values in rest))
+    with pytest.raises(ValueError, match="Received 2 files that were not written together"):
+        read_logistic_models(tmp_path)
+
+
+def test_a_model_that_is_missing_or_of_the_authors_is_noticed(tmp_path):
+    write_models(tmp_path)
+    one = tmp_path / "spatial_model_cidx_1_2.mat"
+    content = loadmat(one)
+    one.unlink()
+    with pytest.raises(ValueError, match="those of one training, all of them. Received 1 files"):
+        read_logistic_models(tmp_path)
+    savemat(one, {"spatial_model": content["spatial_model"]})
+    with pytest.raises(ValueError, match="Received 2 files that were not written together"):
+        read_logistic_models(tmp_path)
+
+
+def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch):
+    pairs, *rest = write_models(tmp_path)
+    write_pairwise_statistics(tmp_path / "pairwise_stats.mat", PAIRS, MEANS, MEANS)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(path, values):
+        real_savemat(path, values)
+        if str(path).endswith(("cidx_1_13.mat", "stats.mat")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    real_savemat = savemat
+    monkeypatch.setattr("scipy.io.savemat", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_logistic_models(tmp_path, pairs, *(values + 1 for values in rest))
+    with pytest.raises(OSError, match=r"Cannot write .*stats\.mat: No space left on device"):
+        write_pairwise_statistics(tmp_path / "pairwise_stats.mat", PAIRS, MEANS + 1, MEANS)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_weights_that_score_the_other_class_are_turned_round(tmp_path):

@@ -111,7 +111,9 @@ def test_an_unknown_split_lists_those_there_are(tmp_path):
         ("[0, 0, 255]", "[0, 0]", r"does not describe a dataset: Expected `array` of length 3"),
         ("evaluation: coco", "evaluation: cocoa", r"Invalid enum value 'cocoa'"),
         ("images: /pictures", "detections: x", r"missing required field `images` - at `\$\.splits"),
-        ("aliases: {", "aliases: {{", r"dataset\.yaml is not YAML: "),
+        ("aliases: {", "aliases: {{", r"dataset\.yaml, line \d+ is not YAML: "),
+        ("evaluation:", "evaluation: none\n    evaluation:", r"the key evaluation stands twice"),
+        ("left: [0, 0, 255]", "left: [1, 1, 1], left: [0, 0, 255]", r"the key left stands twice"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_that_names_it(tmp_path, old, new, message):

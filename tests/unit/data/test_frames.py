@@ -84,8 +84,11 @@ def test_a_camera_that_is_not_there_is_named():
 class Camera:
     """Three frames, then nothing."""
 
+    opened = 0
+
     def __init__(self, number):
         self.left = 3
+        Camera.opened += 1
 
     def isOpened(self):
         return True
@@ -103,7 +106,7 @@ class Camera:
         return (self.left >= 0), image
 
     def release(self):
-        pass
+        Camera.opened -= 1
 
 
 def test_a_camera_gives_rgb_frames_with_the_time_since_the_first(monkeypatch):
@@ -117,3 +120,15 @@ def test_a_camera_gives_rgb_frames_with_the_time_since_the_first(monkeypatch):
     )
     assert [f.time_s for f in taken] == [0.0, 0.5, 1.5]
     assert taken[0].image_rgb[0, 0].tolist() == [0, 0, 200]
+
+
+@pytest.mark.parametrize("looked_at", [1, 3])
+def test_a_camera_is_free_again_when_nobody_looks_any_more(monkeypatch, looked_at):
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    monkeypatch.setattr(Camera, "opened", 0)
+    taken = iter(frames.open_camera(0))
+    for _ in range(looked_at):
+        next(taken)
+    assert Camera.opened == 1
+    taken.close()
+    assert Camera.opened == 0

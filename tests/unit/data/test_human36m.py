@@ -1,8 +1,12 @@
 """Human3.6M's folders and release, on small ones that the tests write."""
 
+import errno
 import json
 import logging
+import os
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -222,6 +226,36 @@ def test_a_release_becomes_folders_of_frames(archive, tmp_path, caplog):
     np.testing.assert_allclose(sequence.camera, [1000, 1001, 32, 24, -0.2, 0.1, 0.01, 1e-3, 2e-3])
     assert sequence.joints_camera_mm.shape == (6, 18, 3)
     assert release.is_complete(tmp_path, NAME, 5) and not release.is_complete(tmp_path, NAME, 1)
+
+
+def test_frames_keep_their_colours_and_their_quality(archive, tmp_path, monkeypatch):
+    root, _ = archive
+    noise = np.random.default_rng(0).integers(0, 60, (48, 64, 3)).astype(np.uint8)
+    noise[..., 2] += 180  # red, as OpenCV orders the channels
+    capture = SimpleNamespace(
+        grab=lambda: True, retrieve=lambda: (True, noise), release=lambda: None
+    )
+    monkeypatch.setattr(release.cv2, "VideoCapture", lambda path: capture)
+    metadata = release.read_metadata(root / "metadata.xml")
+    release.convert_sequence(root, metadata, tmp_path, NAME, stride=5, jpeg_quality=40)
+    expected = cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_QUALITY, 40])[1].tobytes()
+    assert (tmp_path / NAME.frame_file(0)).read_bytes() == expected
+
+
+def test_a_full_disk_leaves_no_half_sequence(archive, tmp_path, monkeypatch):
+    root, _ = archive
+    metadata = release.read_metadata(root / "metadata.xml")
+
+    def fail(path, values):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("scipy.io.savemat", fail)
+    with pytest.raises(
+        OSError, match=r"Cannot write .*h36m_meta\.mat: No space left on device\. F"
+    ):
+        release.convert_sequence(root, metadata, tmp_path, NAME, stride=5)
+    assert {path.suffix for path in (tmp_path / NAME.folder).iterdir()} == {".jpg"}
 
 
 def test_the_program_reads_a_release_on_several_processes_and_goes_on(archive, tmp_path, capsys):

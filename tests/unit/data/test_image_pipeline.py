@@ -90,12 +90,24 @@ def test_pictures_with_a_labelled_person_are_learned_from(table):
     assert (table.keypoints[2, :, 2] == 2).all(), "the table was changed"
 
 
-def test_where_nobody_is_small_people_without_an_area_keep_their_labels(table):
-    without_area = replace(table, areas=np.zeros(len(table)))
-    kept = training_pictures(without_area, small_area=0)
+def test_where_nobody_is_small_people_whose_area_is_0_keep_their_labels(table):
+    no_area = replace(table, areas=np.zeros(len(table)))
+    kept = training_pictures(no_area, small_area=0)
     assert (kept.people.keypoints[..., 2] == 2).all() and not any(kept.ignored_regions[::2])
-    hidden = training_pictures(without_area, small_area=1)
+    hidden = training_pictures(no_area, small_area=1)
     assert not hidden.people.keypoints[..., 2].any()
+
+
+def test_nobody_is_small_for_whom_the_file_gives_no_area_however_small_the_box(tmp_path):
+    box = (0, 0, 10, 10)
+    rows = [make_row(1, 1, box=box, area=100.0), make_row(2, 1, box=box, area=None)]
+    rows.append({k: v for k, v in make_row(3, 1, box=box).items() if k != "area"})
+    image = {"id": 1, "file_name": "1.png", "height": 60, "width": 80}
+    (tmp_path / "x.json").write_text(json.dumps({"images": [image], "annotations": rows}))
+    table = read_coco(tmp_path / "x.json", tmp_path, SKELETON)
+    assert table.area_given.tolist() == [True, False, False] and (table.areas == 100).all()
+    people = training_pictures(table).people
+    assert people.keypoints[..., 2].any(axis=1).tolist() == [False, True, True]
 
 
 def test_crowds_are_ignored_where_nobody_stood_before(table):

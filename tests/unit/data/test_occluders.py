@@ -1,9 +1,17 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from poseras.data import augment, person_samples
-from poseras.data.occluders import draw_shapes, load_occluders, paste_occluders
+from poseras.data import augment, person_samples, pipeline
+from poseras.data.occluders import (
+    choose_occluders,
+    draw_shapes,
+    load_occluders,
+    paste_occluders,
+)
+from poseras.structures import Augmentation, ImageTable, PersonRecords, View
 
 RED = np.zeros((40, 30, 4), np.uint8)
 RED[..., 0] = RED[..., 3] = 255
@@ -64,6 +72,38 @@ def test_a_folder_without_objects_is_named(tmp_path):
         load_occluders(str(tmp_path))
     with pytest.raises(FileNotFoundError, match="occluder_folder names a folder"):
         load_occluders(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    "laws",
+    [{"occlusion_probability": 0.5}, {"occlusion_kind": "objects"}, {}],
+)
+def test_a_folder_of_objects_that_are_never_pasted_is_refused(laws):
+    with pytest.raises(ValueError, match="occlusion_kind=objects view.augmentation.occlusion_prob"):
+        choose_occluders(Augmentation(occluder_folder="here", **laws))
+
+
+def test_a_training_asks_for_its_occluders(tmp_path):
+    people = PersonRecords(
+        images=ImageTable(np.arange(1), (str(tmp_path / "1.jpg"),), np.full((1, 2), 9, np.int32)),
+        image_index=np.zeros(1, np.int32),
+        boxes_xywh=np.float32([[0, 0, 9, 9]]),
+        keypoints=np.ones((1, 1, 3), np.float32),
+        scores=np.ones(1),
+        areas=np.ones(1),
+        annotation_ids=np.zeros(1, np.int64),
+    )
+    laws = Augmentation(occlusion_probability=0.5, occluder_folder=str(tmp_path / "nowhere"))
+    for kind, error in (("rectangle", ValueError), ("objects", FileNotFoundError)):
+        view = View("person_box", (64, 48), augmentation=replace(laws, occlusion_kind=kind))
+        with pytest.raises(error, match="occluder_folder"):
+            pipeline.build_training_batches(people, np.arange(1), view, batch_size=1)
+
+
+def test_objects_are_chosen_where_they_are_pasted_and_rectangles_are_not_objects():
+    pasted = Augmentation(occlusion_probability=0.5, occlusion_kind="objects")
+    assert len(choose_occluders(pasted)) == 64
+    assert choose_occluders(Augmentation(occlusion_probability=0.5)) == ()
 
 
 def test_as_many_views_are_covered_as_the_law_says():

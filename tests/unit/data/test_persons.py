@@ -167,7 +167,7 @@ def test_detections_are_filtered_and_sorted_by_descending_image_and_score(tmp_pa
     assert set(records.annotation_ids) == {-1}
     assert (
         "5 people of 9 boxes; left out: 1 on other images, 1 of another category than 1, "
-        "1 with a score of 0 or less, 1 with an empty box." in caplog.text
+        "1 with an empty box, 1 with a score of 0 or less." in caplog.text
     )
 
 
@@ -187,9 +187,18 @@ def test_detections_of_another_split_name_file_annotations_and_counts(tmp_path):
         detected_persons(read_people(tmp_path, []), path)
 
 
-def test_an_empty_detection_file_says_so(tmp_path):
-    with pytest.raises(ValueError, match=r"No person boxes in .*boxes\.json: it is an empty list"):
-        detected_persons(read_people(tmp_path, []), write_boxes(tmp_path, []))
+@pytest.mark.parametrize("content", [[], [box(4, 0.5), box(9, 0.3), box(77, 0.9)]])
+def test_a_detector_that_is_sure_of_nobody_is_told_and_gives_no_people(tmp_path, caplog, content):
+    path = write_boxes(tmp_path, content)
+    records = detected_persons(read_people(tmp_path, []), path, score_threshold=0.5)
+    assert len(records) == 0 and records.boxes_xywh.shape == (0, 4)
+    assert "boxes.json has no box that counts: nobody is looked for" in caplog.text
+
+
+def test_a_detection_file_of_bad_entries_alone_is_no_detector_that_found_nobody(tmp_path):
+    path = write_boxes(tmp_path, [{"image_id": 4}])
+    with pytest.raises(ValueError, match=r"0 of 0 boxes of .*boxes\.json match the 2 images"):
+        detected_persons(read_people(tmp_path, []), path, on_bad_sample="skip")
 
 
 def test_a_missing_detection_file_says_what_to_do(tmp_path):

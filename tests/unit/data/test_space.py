@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from poseras.data import pipeline
-from poseras.data.annotation import join_tables, read_split
+from poseras.data.annotation import read_split
 from poseras.data.dataset import Dataset, Split
+from poseras.data.joined_annotations import join_tables
 from poseras.data.persons import annotated_persons, join_records
 from poseras.data.space import attach_space
 from poseras.skeleton import Skeleton
@@ -185,7 +186,7 @@ def test_files_are_joined_and_ids_must_differ(tmp_path):
     joined = join_tables([first, second])
     assert joined.images.ids.tolist() == [1, 2] and joined.image_index.tolist() == [0, 1]
     assert joined.annotation_ids.tolist() == [1, 7] and len(joined.keypoints) == 2
-    with pytest.raises(ValueError, match="Each id must stand in one file alone"):
+    with pytest.raises(ValueError, match="Each image id must stand in one file of a split"):
         join_tables([first, first])
 
 

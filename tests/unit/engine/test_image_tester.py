@@ -5,17 +5,9 @@ import pytest
 import tensorflow as tf
 
 from poseras.engine.image_tester import at_scales
-from poseras.skeleton import Skeleton
 from poseras.systems.simplepose_v2.options import Options
 from poseras.systems.simplepose_v2.system import System
 
-SKELETON = Skeleton(
-    "made/up",
-    ("nose", "left_wrist", "right_wrist", "left_ankle", "right_ankle"),
-    ((1, 2), (3, 4)),
-    ((0, 1), (0, 2), (0, 3), (0, 4)),
-    (0.06,) * 5,
-)
 OPTIONS = Options(input_shape=(64, 64), backbone_width=8, units=(1, 1), stacks=1)
 VIEW_HW, STRIDE, BORDER = (160, 224), 32, (124, 116, 104)
 #: Two people, x before y, one of them near the far corner.
@@ -59,8 +51,8 @@ def answer_truly(system, scales):
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.7, 0.75, 1.25])
-def test_people_are_found_where_they_are_in_a_view_that_is_no_square(scale):
-    system = System(OPTIONS, SKELETON)
+def test_people_are_found_where_they_are_in_a_view_that_is_no_square(five_joints, scale):
+    system = System(OPTIONS, five_joints)
     scales = (1.0, scale)
     network = at_scales(system, answer_truly(system, scales), scales, STRIDE, BORDER)
     outputs = network(np.zeros((1, *VIEW_HW, 3), np.uint8))

@@ -32,6 +32,7 @@ def make_table():
         image_index=np.array([0, 0, 1]),
         boxes_xywh=np.ones((3, 4)),
         areas=np.ones(3),
+        area_given=np.ones(3, bool),
         keypoints=keypoints,
         num_keypoints=np.array([3, 3, 2]),
         iscrowd=np.zeros(3, bool),

@@ -75,9 +75,3 @@ def test_rates_fall_by_the_decay_with_every_layer_towards_the_input():
     weights = [keras.Variable(np.zeros(1), name=name) for name in ("first", "second", "head")]
     depths = dict(zip((weight.path for weight in weights), (0, 1, 3), strict=True))
     assert share_rates(weights, depths, 0.5) == [0.125, 0.25, 1.0]
-
-
-@pytest.mark.parametrize("decay", [0.0, 1.5])
-def test_a_layer_decay_out_of_bounds_is_refused(decay):
-    with pytest.raises(ValueError, match=rf"above 0 and at most 1\. Received {decay}"):
-        share_rates([], {"a": 0}, decay)

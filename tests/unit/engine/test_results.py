@@ -33,6 +33,7 @@ def make_table():
         image_index=np.array([0, 1, 1]),
         boxes_xywh=np.ones((3, 4)),
         areas=np.full(3, 100.0),
+        area_given=np.ones(3, bool),
         keypoints=keypoints,
         num_keypoints=np.array([3, 3, 2]),
         iscrowd=np.array([False, True, False]),

@@ -24,8 +24,8 @@ def test_the_run_ends_after_its_epochs():
     "changes, message",
     [
         ({"steps_per_epoch": 0}, "steps_per_epoch must be at least 1. Received 0"),
-        ({"decay_epochs": (4, 2)}, "decay_epochs must be ascending .*Received \\[4, 2\\]"),
-        ({"decay_epochs": (2, 2)}, "name each epoch once"),
+        ({"decay_epochs": (4, 2)}, "train.decay_epochs must ascend .*Received \\[4, 2\\]"),
+        ({"decay_epochs": (2, 2)}, "name each of them once"),
         ({"decay_factor": 0.0}, "decay_factor must be positive"),
     ],
 )
@@ -98,7 +98,7 @@ def test_rates_by_step_ignore_epochs_and_the_run_may_end_within_one():
     assert plain.end_step == 20 and plain.last_epoch == 2
     with pytest.raises(ValueError, match="each of 2 decay_steps"):
         Schedule(steps_per_epoch=10, decay_steps=(3, 14), decay_factors=(4,))
-    with pytest.raises(ValueError, match="decay_steps must be ascending"):
+    with pytest.raises(ValueError, match="train.decay_steps must ascend"):
         Schedule(steps_per_epoch=10, decay_steps=(14, 3))
 
 

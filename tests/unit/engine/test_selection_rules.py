@@ -1,8 +1,11 @@
 """Whose people stay, with which score and in which order: one rule per published code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from poseras.engine import tester
 from poseras.engine.tester import Predictions, Selection, select_people
 from poseras.structures import ImageTable, PersonRecords
 
@@ -52,8 +55,25 @@ def test_mpii_keeps_everybody_in_the_order_of_the_boxes():
     assert select("mpii") == {9: [(30, 0.3), (31, 0.4), (32, 0.36)], 4: [(33, 0.0)]}
 
 
-def test_mpii_needs_no_sigmas_and_the_others_say_so():
-    selection = Selection(0.5, 1.25, rule="mpii")
-    assert len(select_people(make_records(), make_predictions(), selection)) == 2
-    with pytest.raises(ValueError, match="OKS NMS needs oks_sigmas"):
-        select_people(make_records(), make_predictions(), Selection(0.5, 1.25, rule="posetrack"))
+@pytest.mark.parametrize("rule", ["coco", "posetrack"])
+def test_without_sigmas_everybody_stays_which_is_said_once(rule, caplog):
+    tester._tell_lacking_sigmas.cache_clear()
+    selections = [Selection(0.5, 1.25, rule=rule) for _ in range(3)]
+    # Before anybody is looked for; what the protocol repeats is true.
+    assert [selection.oks_nms_threshold for selection in selections] == [0, 0, 0]
+    (said,) = caplog.messages
+    assert "no oks_sigmas" in said and "OKS NMS is off" in said
+    found = select_people(make_records(), make_predictions(), selections[0])
+    assert {image: len(people) for image, people in found.items()} == {9: 3, 4: 1}
+
+
+@pytest.mark.parametrize("rule", ["mpii", "human36m"])
+def test_where_everybody_stays_the_threshold_is_0_with_and_without_sigmas(rule, caplog):
+    tester._tell_lacking_sigmas.cache_clear()
+    assert Selection(0.5, 1.25, rule=rule).oks_nms_threshold == 0
+    usual = Selection(0.5, 1.25, oks_sigmas=SIGMAS)
+    assert usual.oks_nms_threshold == 0.9
+    assert replace(usual, rule=rule).oks_nms_threshold == 0
+    assert not caplog.messages
+    assert not Selection(0.5, 1.25, oks_nms_threshold=0.0).oks_nms_threshold
+    assert not caplog.messages  # nobody asked for it

@@ -14,7 +14,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from poseras.engine import files, snapshot
+from poseras import files
+from poseras.engine import snapshot
 
 METADATA = {"system": "simple_baselines", "counters": {"epoch": 2, "step": 40}}
 
@@ -228,12 +229,12 @@ def test_a_writer_killed_in_the_middle_leaves_the_former_snapshot_and_a_known_le
         if leftovers and path.read_bytes() == former:
             break
         snapshot.write_snapshot(path, {"weights/0": np.full(4, 1.0, np.float32)}, METADATA)
-        snapshot.remove_leftovers(tmp_path)
+        files.remove_leftovers(tmp_path)
     else:
         pytest.fail("not one of five kills came while the snapshot was being written")
     assert snapshot.read_snapshot(path).metadata == METADATA
     assert snapshot.list_snapshots(tmp_path) == {1: path}
-    assert snapshot.remove_leftovers(tmp_path) == leftovers
+    assert files.remove_leftovers(tmp_path) == leftovers
     assert os.listdir(tmp_path) == [path.name]
 
 

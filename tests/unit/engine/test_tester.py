@@ -140,12 +140,6 @@ def test_images_stay_apart_and_in_order():
     assert [len(p) for p in people.values()] == [2, 1]
 
 
-def test_oks_nms_without_sigmas_says_what_to_do():
-    records = make_records([[0, 0, 50, 60]])
-    with pytest.raises(ValueError, match="test.oks_nms_threshold=0"):
-        select(records, np.zeros((1, 3, 2)), np.ones((1, 3)), oks_sigmas=())
-
-
 def test_the_device_step_shares_work_over_two_devices_and_merges_the_flip():
     import tensorflow as tf
 

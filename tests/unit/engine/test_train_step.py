@@ -160,11 +160,6 @@ def test_statistics_of_layers_that_learn_are_known():
     assert moving_statistics(model) == []
 
 
-def test_accumulation_below_one_is_refused():
-    with pytest.raises(ValueError, match="accumulate_steps must be at least 1. Received 0"):
-        StepSettings(accumulate_steps=0)
-
-
 def test_decoupled_decay_shrinks_kernels_beside_the_step_of_adam():
     batch, rate, decay = make_batch(), 0.01, 0.5
     plain = make_step(optimizer="adam", weight_decay=0.0)

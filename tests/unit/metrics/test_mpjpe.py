@@ -83,6 +83,23 @@ def test_unknown_joints_count_nowhere():
     )
 
 
+def test_each_pose_is_aligned_by_its_own_known_joints_all_at_once(monkeypatch):
+    decompose, calls = np.linalg.svd, []
+    monkeypatch.setattr(np.linalg, "svd", lambda matrices: calls.append(1) or decompose(matrices))
+    truth = np.stack([POSE, POSE * [1, 2, 1], POSE])
+    poses = np.stack([turned(pose, 1.5) for pose in truth])
+    valid = np.ones(poses.shape[:2], bool)
+    valid[0, 4] = valid[1, 1] = False
+    valid[2] = False
+    truth[~valid] = np.nan
+    aligned = mpjpe.align_poses(poses, truth, valid, with_scale=True)
+    np.testing.assert_allclose(aligned[valid], truth[valid], atol=1e-9)
+    # A joint whose truth is unknown goes where the motion of the others takes it.
+    np.testing.assert_allclose(aligned[0, 4], POSE[4], atol=1e-9)
+    np.testing.assert_array_equal(aligned[2], poses[2])
+    assert calls == [1]
+
+
 def two_actions():
     far = POSE.copy()
     far[3] += [0, 0, 100]

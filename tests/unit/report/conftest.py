@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from poseras.engine.files import sha256_of_file
+from poseras.files import sha256_of_file
 
 DATASET = """
 keypoint_sets:

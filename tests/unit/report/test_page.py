@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from poseras.engine.tests_log import append_test
 from poseras.report.markup import write_pictures
 from poseras.report.page import write_report
 from poseras.report.pictures import Picture
@@ -35,6 +36,23 @@ def test_a_page_of_one_run_holds_every_section(project, good):
     assert "3 of 3 people matched" in page
     # Each of the two pictures once: both are among the worst.
     assert page.count("<figure>") == 2 and page.count("data:image/jpeg") == 4
+
+
+def test_a_run_that_was_tested_more_than_once_has_a_table_of_its_tests(project, good):
+    named = {"snapshot": "a/snapshot_7.safetensors", "split": "val", "boxes": "detected"}
+    append_test(good.folder, {"AP": 0.4, "AR": 0.5}, named, {"options.depth": 50})
+    assert "tests" not in sections_of(write_report([good], project.root))
+    named = {**named, "snapshot": "a/snapshot_best.safetensors", "boxes": "annotated"}
+    settings = {"options.depth": 50, "test.use_gt_box": True}
+    append_test(good.folder, {"AP": 0.456, "AR": float("nan")}, named, settings)
+    page = write_report([good], project.root)
+    assert sections_of(page)[:2] == ["numbers", "tests"]
+    table = re.search(r'<section id="tests">.*?</section>', page)[0]
+    rows = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in table.split("<tr>")[1:]]
+    assert rows[0] == ["snapshot", "time (UTC)", "AP", "AR", "what differs among the tests"]
+    assert [rows[1][0], *rows[1][2:]] == ["epoch 7", "0.400", "0.500", "boxes detected"]
+    assert [rows[2][0], *rows[2][2:4]] == ["snapshot_best.safetensors", "0.456", "–"]
+    assert rows[2][4] == "boxes annotated, test.use_gt_box yes"
 
 
 def test_a_page_needs_nothing_from_elsewhere(project, good, bad):

@@ -97,6 +97,25 @@ def test_people_on_pictures_that_the_test_left_out_do_not_count(project):
     assert 0 < len(part) < len(whole) and part.images.tolist() == [first]
 
 
+def test_people_of_all_annotation_files_of_a_test_count(project):
+    folder = project.root / "data" / "Made"
+    content = json.loads((folder / "val.json").read_text())
+    content["images"] = [{**image, "id": image["id"] + 10} for image in content["images"]]
+    content["annotations"] = [
+        {**row, "id": row["id"] + 10, "image_id": row["image_id"] + 10}
+        for row in content["annotations"]
+    ]
+    (folder / "more.json").write_text(json.dumps(content))
+    settings = folder / "dataset.yaml"
+    text = settings.read_text()
+    settings.write_text(
+        text.replace("data/Made/val.json", "[data/Made/val.json, data/Made/more.json]")
+    )
+    poses = [(11, 0.7, project.pose())]
+    run = project.write_run("one", poses, more_annotations=["more.json"])
+    assert read(project, run).truth.ids.tolist() == [1, 2, 3, 11, 12, 13]
+
+
 def test_of_all_pictures_the_first_ones_count_even_without_people(project):
     path = project.root / "data" / "Made" / "val.json"
     empty = {"id": 9, "file_name": "9.png", "height": 80, "width": 140}

@@ -10,6 +10,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from poseras import files
 from poseras.synthetic import generator
 from poseras.synthetic.coco_records import detection_entries
 from poseras.synthetic.generator import Settings, generate
@@ -176,22 +177,69 @@ def test_a_set_of_which_something_was_deleted_is_made_whole_again(tmp_path):
         assert contents(folder) == before
 
 
-def test_force_empties_folders_that_are_links(tmp_path):
+def test_folders_may_be_links_to_empty_ones(tmp_path):
     folder = tmp_path / "Synthetic"
+    folder.mkdir()
     for name in ("images", "annotations", "dets"):
         (tmp_path / "disk" / name).mkdir(parents=True)
-        folder.mkdir(exist_ok=True)
         (folder / name).symlink_to(tmp_path / "disk" / name)
-    easy = Settings(train=1, val=0, difficulty=("easy",))
-    old = folder / "annotations" / ".unfinished" / "train_000000.json"
-    old.parent.mkdir()
-    old.write_text('{"images": [], "annotations": [], "detections": []}')
-    (folder / "images" / "old.jpg").write_text("old")
-    generate(folder, easy, force=True)
+    generate(folder, Settings(train=1, val=0, difficulty=("easy",)))
     assert [path.name for path in (tmp_path / "disk" / "images").rglob("*.jpg")] == [
         "000000000001.jpg"
     ]
-    assert len(read(folder, "train")["images"]) == 1
+
+
+def plant_set(folder, settings):
+    """What a complete set looks like, without the drawing."""
+    for name in ("images/train/1.jpg", "annotations/train.json", "dets/human_detection.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    found = {"settings": settings.to_record(), "complete": True}
+    (folder / "annotations" / generator.SETTINGS_FILE).write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize("link", ["images", "images/train", "annotations/train.json", "dets"])
+def test_force_deletes_nothing_behind_links(tmp_path, link):
+    folder = tmp_path / "Synthetic"
+    plant_set(folder, Settings(train=1))
+    (folder / link).rename(tmp_path / "elsewhere")
+    (folder / link).symlink_to(tmp_path / "elsewhere")
+    before = contents(tmp_path)
+    with pytest.raises(
+        ValueError, match=rf"behind links\. Received .*{link}, which leads to .*else"
+    ):
+        generate(folder, Settings(train=2), force=True)
+    assert contents(tmp_path) == before
+
+
+def test_force_deletes_what_this_program_made_and_nothing_else(tmp_path):
+    plant_set(tmp_path, Settings(train=1))
+    for name in ("images/mine.jpg", "annotations/person_keypoints_val2017.json", "dataset.yaml"):
+        (tmp_path / name).write_text("mine")
+    generate(tmp_path, Settings(train=0, val=0), force=True)
+    assert sorted(contents(tmp_path)) == [
+        "annotations/generation.json",
+        "annotations/person_keypoints_val2017.json",
+        "dataset.yaml",
+        "dets/human_detection.json",
+        "images/mine.jpg",
+    ]
+    assert json.loads((tmp_path / "dets" / "human_detection.json").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "settings_file", [None, "{}", "[1]", "no JSON", '{"settings": 1, "complete": true}']
+)
+def test_force_does_not_touch_a_data_set_of_somebody_else(tmp_path, settings_file):
+    for name in ("images/val2017/1.jpg", "annotations/train.json", "dets/human_detection.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    if settings_file:
+        (tmp_path / "annotations" / generator.SETTINGS_FILE).write_text(settings_file)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="did not make, which --force does not delete"):
+        generate(tmp_path, Settings(train=1, val=0), force=True)
+    assert contents(tmp_path) == before
 
 
 def test_more_pictures_than_there_are_ids_are_refused(tmp_path):
@@ -224,7 +272,10 @@ def test_an_interrupted_set_goes_on_and_ends_the_same(made, tmp_path):
     assert not (folder / "annotations" / "train.json").exists()
     with pytest.raises(ValueError, match="other settings"):
         generate(folder, Settings(train=5, val=2))
-    (folder / "images" / "train" / ".000000000005.jpg.99").write_text("of a killed process")
+    earlier = f"{files._host()}-{os.getpid()}-0a1b-0{files.UNFINISHED}"  # and had this number
+    killed = folder / "images" / "train" / f".000000000005.jpg.{earlier}"
+    killed.mkdir()
+    (killed / "000000000005.jpg").write_text("of a killed process")
     generate(folder, SMALL, on_progress=lambda done, total: drawn.append(done))
     assert drawn[0] >= 3, "what was whole is not drawn again"
     assert contents(folder) == contents(made)

@@ -1,8 +1,11 @@
+import errno
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -108,3 +111,9 @@ def test_a_new_folder_of_data_gets_a_dataset_file(tmp_path, monkeypatch, project
     assert "data/Crowds/images/train" in text and "data/Synthetic/" not in text
     make_synthetic.write_dataset_file(tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "data" / "Full").mkdir()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=full))
+    with pytest.raises(OSError, match=r"Cannot write .*Full/dataset\.yaml: No space left"):
+        make_synthetic.write_dataset_file(tmp_path / "data" / "Full")
+    assert not list((tmp_path / "data" / "Full").iterdir())

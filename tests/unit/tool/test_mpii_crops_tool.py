@@ -85,6 +85,14 @@ def test_stripes_of_a_large_person_do_not_flicker_in_the_crop(tmp_path):
     assert np.abs(inside - 127.5).max() < 15
 
 
+def test_a_crop_that_cannot_be_written_ends_the_work(tmp_path):
+    release = make_release()
+    crop = next(iter(list_crops(release, {row: (100, 100) for row in range(PICTURES)})))
+    (tmp_path / "crops").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"Cannot write .*a\.png: .*\. Make that folder writable"):
+        mpii_crops.write_crop(tmp_path / "crops" / "a.png", np.zeros((100, 100, 3), np.uint8), crop)
+
+
 def test_no_picture_of_people_who_are_held_out_is_trained_on():
     release = make_release()
     crops = list(list_crops(release, {row: (400, 400) for row in range(PICTURES)}))

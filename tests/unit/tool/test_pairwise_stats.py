@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 import pairwise_stats
 from poseras import pairwise_training, predictor
@@ -57,6 +58,25 @@ def test_people_are_counted_mirrored_too_unless_told_otherwise(annotations, tmp_
     means, _ = read_pairwise_statistics(tmp_path / "stats.mat")
     # The mirrored person shows nose to right eye, (-4, -3).
     assert means[:2].tolist() == [[4, -3], [-4, -3]]
+
+
+def test_people_of_all_files_of_a_split_are_measured(
+    annotations, tmp_path, capsys, monkeypatch, project_root
+):
+    content = json.loads(annotations.read_text())
+    content["images"][0]["id"] = 2
+    content["annotations"] = [{**content["annotations"][0], "id": 11, "image_id": 2}]
+    content["annotations"][0]["keypoints"][:2] = [12, 10]
+    (tmp_path / "more.json").write_text(json.dumps(content))
+    described = yaml.safe_load((project_root / "data" / "COCO" / "dataset.yaml").read_text())
+    described["splits"]["train"]["annotations"] = ["people.json", "more.json"]
+    (tmp_path / "data" / "COCO").mkdir(parents=True)
+    (tmp_path / "data" / "COCO" / "dataset.yaml").write_text(yaml.safe_dump(described))
+    monkeypatch.setattr(pairwise_stats, "ROOT", tmp_path)
+    output = tmp_path / "stats.mat"
+    pairwise_stats.main(["--dataset", "COCO", "--output", str(output), "--no-mirror"])
+    assert "2 people" in capsys.readouterr().out
+    assert read_pairwise_statistics(output)[0][COCO_NOSE_TO_LEFT_EYE].tolist() == [3, -3]
 
 
 @pytest.mark.parametrize(

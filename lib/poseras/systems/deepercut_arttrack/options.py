@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...check import check_choices, check_positive
+from ...check import check_choices, check_positive, check_view_size
 from ...picture_augmentation import PictureAugmentation
 from ...structures import View
 
@@ -189,6 +189,20 @@ def default_view(options: Options) -> View:
             form="resize", scale=(0.85, 1.15), flip_probability=0.5
         ),
     )
+
+
+def check_view(options: Options, view: View) -> None:
+    """Refuse views of another size than the options name: where the view crops, it follows them.
+
+    Raises:
+        ValueError: `size_hw` is not `input_shape`.
+    """
+    check_view_size(options.input_shape, view.size_hw)
+
+
+def needs_resources(options: Options) -> bool:
+    """Whether people are grouped by trained tables."""
+    return options.pairwise
 
 
 def _units_of_block_3(depth: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...check import check_choices, check_positive
+from ...check import check_choices, check_positive, check_view_size
 from ...structures import Augmentation, View
 
 SAMPLE = "person"
@@ -159,6 +159,20 @@ def default_view(options: Options) -> View:
             colour_gain=0.2,
         ),
     )
+
+
+def check_view(options: Options, view: View) -> None:
+    """Refuse a view of another size than the network, and a cut that its boxes do not know.
+
+    Raises:
+        ValueError: `size_hw` is not `input_shape`, or `crop_convention` would do nothing.
+    """
+    check_view_size(options.input_shape, view.size_hw)
+    if view.rule == "root_box_3d" and view.crop_convention != "corner":
+        raise ValueError(
+            "view.crop_convention is of the rule person_box; boxes around a root are cut by their "
+            f"corners. Received {view.crop_convention}; leave it at corner."
+        )
 
 
 def _check_input(options: Options) -> None:

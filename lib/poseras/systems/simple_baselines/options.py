@@ -6,10 +6,11 @@ A heatmap cell is `heatmap_stride` view pixels wide, 4 in every published networ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
 
-from ...check import check_choices, check_positive
+from ...check import check_choices, check_positive, check_view_size
 from ...structures import Augmentation, View
 from .hsr_options import Hsr
 from .vector_options import Gau, Simcc
@@ -19,7 +20,7 @@ SAMPLE = "person"
 #: A ResNet halves its input five times, so these views, and no others, come out at their size.
 INPUT_MULTIPLE = 32
 #: Those that halve it less often.
-INPUT_MULTIPLES = {"hsrnet": 16}
+INPUT_MULTIPLES = {"hsrnet": 16, "vit": 16}
 
 #: What the losses and decoders of one codec have no meaning for is refused for another.
 LOSSES: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,13 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "udp": ("dark", "none"),
     "udp_discs": ("none",),
     "simcc": ("none", "dark"),
+}
+#: Which of the settings that only some codecs read each one reads; `simcc` is the whole group.
+CODEC_OPTIONS: dict[str, tuple[str, ...]] = {
+    "heatmap": ("sigma", "target_window", "blur_kernel", "shift_flipped", "zero_nonpositive"),
+    "udp": ("sigma", "blur_kernel", "blur_border", "keep_inside", "zero_nonpositive"),
+    "udp_discs": ("keep_inside",),
+    "simcc": ("simcc", "zero_nonpositive"),
 }
 UPSAMPLING = 4  # of the head of that name
 #: Settings of targets, losses and decoding: the network's variables do not depend on them, so a run
@@ -54,7 +62,8 @@ class Options:
     """The settings of one network, its targets and its decoder.
 
     Attributes:
-        input_shape: height and width of the network input in pixels, multiples of 32.
+        input_shape: height and width of the network input in pixels, multiples of 32; of 16 for a
+            ViT or an HSRNet.
         backbone: the file of `poseras/backbones/` that builds the features.
         depth: layers with weights, in the backbone's own numbering; a ResNet has 50, 101 or 152,
             in the PyTorch form also 18 and 34, an HSRNet 59, 110 or 161, a ViT 12, 24 or 32 blocks,
@@ -157,6 +166,7 @@ class Options:
         _check_head(self)
         _check_coding(self)
         _check_numbers(self)
+        _check_unread(self)
 
     @property
     def heatmap_stride(self) -> int:
@@ -191,6 +201,22 @@ def default_view(options: Options) -> View:
             scale_std=0.3, rotation_std_deg=40.0, rotation_probability=0.6, flip_probability=0.5
         ),
     )
+
+
+def check_view(options: Options, view: View) -> None:
+    """Refuse a view of another size than the network, or one cut against the codec's convention.
+
+    Raises:
+        ValueError: `size_hw` or `crop_convention` is not what `default_view` gives.
+    """
+    check_view_size(options.input_shape, view.size_hw)
+    usual = default_view(options).crop_convention
+    if view.crop_convention != usual:
+        raise ValueError(
+            f"view.crop_convention must be {usual} with the codec {options.codec}, or all joints "
+            f"are learned and mirrored a little off. Received {view.crop_convention}; leave it at "
+            f"{usual}, or choose another options.codec."
+        )
 
 
 def _check_input(options: Options) -> None:
@@ -280,6 +306,44 @@ def _check_coding(options: Options) -> None:
             "blur_kernel must be an odd number of cells, at least 3, or 0 to follow sigma. "
             f"Received {options.blur_kernel}."
         )
+
+
+def _check_unread(options: Options) -> None:
+    """Settings that nothing reads beside the other ones are left at their defaults."""
+    unread = _find_unread(options)
+    for name, value, usual in _list_values(options):
+        reason = unread.get(name) or unread.get(name.partition(".")[0])
+        if reason and value != usual:
+            raise ValueError(
+                f"{name} does nothing with {reason}; leave it at {usual}. Received {value}."
+            )
+
+
+def _find_unread(options: Options) -> dict[str, str]:
+    """Setting, or group of them -> what it has no meaning for."""
+    unread: dict[str, str] = {}
+    if options.decoder != "dark":
+        smoothing = ("blur_kernel", "blur_border")
+        unread |= dict.fromkeys(smoothing, f"the decoder {options.decoder}")
+    if options.head != "rtmcc":
+        unread["gau"] = f"the head {options.head}"
+    else:
+        unread["final_kernel"] = "the head rtmcc, which has gau.final_kernel"
+    if options.simcc.label != "one_bin":
+        unread["simcc.smoothing"] = f"the label {options.simcc.label}"
+    some = {name for names in CODEC_OPTIONS.values() for name in names}
+    others = some.difference(CODEC_OPTIONS[options.codec])
+    return unread | dict.fromkeys(others, f"the codec {options.codec}")
+
+
+def _list_values(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Name, value and default of every setting, of groups those inside."""
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if is_dataclass(value):
+            yield from _list_values(value, f"{one.name}.")
+        else:
+            yield prefix + one.name, value, one.default
 
 
 def _check_numbers(options: Options) -> None:

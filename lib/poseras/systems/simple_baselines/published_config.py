@@ -1,9 +1,8 @@
 """Experiment files of Microsoft's human-pose-estimation.pytorch, and of HSRNet, in our settings.
 
 HSRNet's code is Microsoft's with two more networks. `FIELDS` lists every field with the default of
-Microsoft's `core/config.py`. A field that its code
-never reads, or that has no meaning here, is named in a note; a field that it does not know is an
-error, as it is there.
+Microsoft's `core/config.py`. A field that its code never reads, or that has no meaning here, is
+named in a note; a field that it does not know is an error, as it is there.
 """
 
 from __future__ import annotations

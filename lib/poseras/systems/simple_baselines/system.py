@@ -13,7 +13,7 @@ from ...skeleton import Skeleton
 from .inference import decode, merge_flip
 from .model import build_model, number_layers
 from .options import Options
-from .targets import compute_loss, encode
+from .targets import compute_loss, encode, measure
 
 Tensors = Mapping[str, Any]
 
@@ -58,6 +58,10 @@ class System:
     def compute_loss(self, targets: Tensors, outputs: Tensors) -> dict[str, Any]:
         """The loss of one device's batch: `total`, a float32 scalar."""
         return {"total": compute_loss(targets, outputs, self.options)}
+
+    def measure(self, targets: Tensors, outputs: Tensors) -> dict[str, Any]:
+        """Scalars that the log of a training shows beside the loss: `accuracy` of heatmaps."""
+        return measure(targets, outputs, self.options)
 
     def merge_flip(self, outputs: Tensors, flipped_outputs: Tensors) -> dict[str, Any]:
         """The flip test: outputs averaged with those of the mirrored views.

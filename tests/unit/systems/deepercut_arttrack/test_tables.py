@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convert_weights
-from poseras import foreign, training
+from poseras import foreign, systems, training
 from poseras.checkpoints import write_tf1_checkpoint
 from poseras.checkpoints.pairwise_files import write_pairwise_statistics
 from poseras.checkpoints.tensorflow1 import read_tf1_shapes
@@ -25,6 +25,7 @@ from poseras.structures import ImageRecords
 from poseras.systems.deepercut_arttrack.options import Options, default_view
 from poseras.systems.deepercut_arttrack.system import System
 from poseras.systems.deepercut_arttrack.weights import export
+from poseras.validation import make_validation
 
 SKELETON = Skeleton("made/up", ("left_hip", "right_hip", "nose"), ((0, 1),), ((0, 1), (1, 2)), ())
 MEANS, DEVIATIONS = np.arange(12.0).reshape(6, 2), np.full((6, 2), 3.0)
@@ -91,6 +92,16 @@ def test_a_run_that_goes_on_needs_no_second_file(run_folder):
         training.load_resources(*network, resume=False)
 
 
+@pytest.mark.parametrize("system", ["deepercut_arttrack", "simple_baselines", "integral_3d"])
+def test_a_run_without_tables_goes_on_without_reading_its_snapshot_for_them(
+    run_folder, monkeypatch, system
+):
+    monkeypatch.setattr(training, "newest_valid", lambda folder: pytest.fail("it was read"))
+    options = systems.options_module(system).Options()
+    network = (system, options, SKELETON, run_folder)
+    assert training.load_resources(*network, resume=True) == {}
+
+
 def test_a_snapshot_is_tested_with_its_own_tables_or_with_others(run_folder, statistics):
     snapshot = read_snapshot(snapshot_path(run_folder, 1))
     own, _ = build_system(snapshot, {"options.nms_radius": 2.0})
@@ -121,9 +132,9 @@ def test_a_validation_without_logistic_models_is_refused_before_the_first_step()
     job = SimpleNamespace(validation=validation, people=pictures)
     told = "--set options.pairwise_models=FOLDER.*train.validate_every_epochs=0 trains without"
     with pytest.raises(ValueError, match=told):
-        training.make_validation(job, system, strategy=None)
+        make_validation(job, system, strategy=None)
     job.validation = None
-    assert training.make_validation(job, system, strategy=None) is None
+    assert make_validation(job, system, strategy=None) is None
 
 
 def test_a_run_goes_on_after_its_project_moved(model, tmp_path):

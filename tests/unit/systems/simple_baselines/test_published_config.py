@@ -288,5 +288,5 @@ def test_files_of_nobody_are_refused_with_the_way_on(tmp_path, raw):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No settings file at .*a\.yaml"):
+    with pytest.raises(FileNotFoundError, match=r"No YAML file at .*a\.yaml"):
         read_published_config(tmp_path / "a.yaml")

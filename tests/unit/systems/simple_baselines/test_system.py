@@ -103,3 +103,31 @@ def test_a_map_without_a_positive_cell_can_be_put_at_the_origin():
     microsoft = make_system(decoder="none", zero_nonpositive=True)
     zeroed = numbers(microsoft.decode({"heatmaps": maps}))
     np.testing.assert_array_equal(zeroed["keypoints_px"][0, 0, 0], [0, 0])
+
+
+@pytest.mark.parametrize("options", [{}, {"codec": "udp", "decoder": "none"}])
+def test_accuracy_is_the_share_of_learned_joints_that_peak_near_their_place(options):
+    system = make_system(**options)
+    keypoints = KEYPOINTS.copy()
+    keypoints[0, 0, 2] = 100, 100, 0  # drawn, but not learned
+    targets = numbers(system.encode({"keypoints": keypoints}))
+    assert numbers(system.measure(targets, targets)) == {"accuracy": 1}
+    maps = targets["heatmaps"].copy()
+    maps[..., 0] = np.roll(maps[..., 0], 4, axis=2)  # 3.2 cells of 64 x 48 are near
+    maps[..., 1] = np.roll(maps[..., 1], 3, axis=2)
+    maps[0, ..., 2] = np.roll(maps[0, ..., 2], 20, axis=1)
+    accuracy = numbers(system.measure(targets, {"heatmaps": maps}))["accuracy"]
+    assert accuracy == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"codec": "udp_discs", "loss": "disc_and_offset"},
+        {"codec": "simcc", "loss": "divergence", "head": "simcc"},
+    ],
+)
+def test_targets_without_one_peak_a_joint_have_no_accuracy(options):
+    system = make_system(**options, decoder="none")
+    targets = system.encode(BATCH)
+    assert system.measure(targets, targets) == {}

@@ -7,21 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import config as main_config
 from poseras.engine.image_tester import at_scales, bring_home, predict_images
-from poseras.skeleton import Skeleton
+from poseras.engine.snapshot import Snapshot
+from poseras.predictor import build_system
+from poseras.settings import flatten
 from poseras.structures import ImageRecords, ImageTable, People, PersonRecords
 from poseras.systems.simplepose_v2.losses import compute_loss, focal_terms, mean_of_terms
-from poseras.systems.simplepose_v2.options import Options, check_view, default_view
+from poseras.systems.simplepose_v2.options import Options, default_view
 from poseras.systems.simplepose_v2.system import System
+from poseras.training import TrainingJob
 
-SKELETON = Skeleton(
-    "made/up",
-    ("nose", "left_wrist", "right_wrist", "left_ankle", "right_ankle"),
-    ((1, 2), (3, 4)),
-    ((0, 1), (0, 2), (0, 3), (0, 4)),
-    (0.06,) * 5,
-)
 SMALL = Options(input_shape=(64, 64), backbone_width=8, units=(1, 1))
 FULL = replace(
     SMALL, background=True, jitter=True, scales=True, loss_weights=(1, 1, 100, 100, 0.01)
@@ -47,8 +42,8 @@ def decode(system, outputs):
 
 @pytest.mark.parametrize("options", [SMALL, FULL], ids=["published heads", "all heads"])
 @pytest.mark.parametrize("seed", range(3))
-def test_everybody_is_found_again_within_a_pixel(options, seed):
-    system = System(options, SKELETON)
+def test_everybody_is_found_again_within_a_pixel(five_joints, options, seed):
+    system = System(options, five_joints)
     batch = make_batch(seed=seed)
     people = system.group(decode(system, system.perfect_outputs(system.encode(batch))))
     assert len(people) == 3
@@ -57,13 +52,13 @@ def test_everybody_is_found_again_within_a_pixel(options, seed):
         assert errors.min() <= 1.5  # a pixel, and a rounding of the bicubic resize
 
 
-def test_the_flip_test_of_a_mirrored_truth_changes_nothing():
-    system = System(SMALL, SKELETON)
+def test_the_flip_test_of_a_mirrored_truth_changes_nothing(five_joints):
+    system = System(SMALL, five_joints)
     batch = make_batch()
     width = batch["ignore_mask"].shape[2]
     mirrored = {k: v.copy() for k, v in batch.items()}
     mirrored["keypoints"][..., 0] = width - 1 - batch["keypoints"][..., 0]
-    mirrored["keypoints"] = mirrored["keypoints"][:, :, SKELETON.flip_permutation]
+    mirrored["keypoints"] = mirrored["keypoints"][:, :, five_joints.flip_permutation]
     direct = system.perfect_outputs(system.encode(batch))
     flipped = system.perfect_outputs(system.encode(mirrored))
     merged = system.merge_flip(direct, flipped)
@@ -72,8 +67,8 @@ def test_the_flip_test_of_a_mirrored_truth_changes_nothing():
     assert len(people) == 3
 
 
-def test_nobody_is_found_on_empty_maps_and_hundreds_of_peaks_are_grouped():
-    system = System(SMALL, SKELETON)
+def test_nobody_is_found_on_empty_maps_and_hundreds_of_peaks_are_grouped(five_joints):
+    system = System(SMALL, five_joints)
     shape = (1, 32, 40)
     empty = {f"heatmaps.{s}": np.zeros((*shape, 5), np.float32) for s in (0, 1)}
     empty |= {f"offsets.{s}": np.zeros((*shape, 4, 2), np.float32) for s in (0, 1)}
@@ -115,8 +110,8 @@ def predict_from(system, outputs):
 @pytest.mark.parametrize(
     ("part", "where"), [("heatmaps.1", (0, 3, 3, 0)), ("offsets.1", ...), ("heatmaps.1", ...)]
 )
-def test_maps_with_nan_name_their_picture(part, where):
-    system = System(SMALL, SKELETON)
+def test_maps_with_nan_name_their_picture(five_joints, part, where):
+    system = System(SMALL, five_joints)
     outputs = system.perfect_outputs(system.encode(make_batch()))
     outputs[part] = np.array(outputs[part])
     outputs[part][where] = np.nan
@@ -124,8 +119,8 @@ def test_maps_with_nan_name_their_picture(part, where):
         predict_from(system, outputs)
 
 
-def test_more_peaks_than_there_is_room_for_are_told_with_their_picture(caplog):
-    system = System(SMALL, SKELETON)
+def test_more_peaks_than_there_is_room_for_are_told_with_their_picture(five_joints, caplog):
+    system = System(SMALL, five_joints)
     outputs = system.perfect_outputs(system.encode(make_batch()))
     noise = np.random.default_rng(0).uniform(0.5, 1, outputs["heatmaps.1"].shape)
     (people,) = predict_from(system, {**outputs, "heatmaps.1": noise.astype(np.float32)}).values()
@@ -139,8 +134,8 @@ def test_joints_that_were_not_found_stay_at_zero_on_the_way_home():
     assert home.keypoints_px.tolist() == [[[3, 10], [0, 0]]]
 
 
-def test_a_network_in_several_sizes_gives_vectors_in_pixels_of_the_view():
-    system = System(SMALL, SKELETON)
+def test_a_network_in_several_sizes_gives_vectors_in_pixels_of_the_view(five_joints):
+    system = System(SMALL, five_joints)
 
     def network(images, training=False):
         height, width = images.shape[1:3]
@@ -160,8 +155,8 @@ def test_a_network_in_several_sizes_gives_vectors_in_pixels_of_the_view():
     assert at_scales(system, network, (1.0,), 32) is network
 
 
-def test_ignored_cells_teach_nothing():
-    system = System(FULL, SKELETON)
+def test_ignored_cells_teach_nothing(five_joints):
+    system = System(FULL, five_joints)
     batch = make_batch()
     outputs = {k: tf.zeros_like(v) for k, v in system.perfect_outputs(system.encode(batch)).items()}
     seen = system.compute_loss(system.encode(batch), outputs)
@@ -172,8 +167,8 @@ def test_ignored_cells_teach_nothing():
 
 @pytest.mark.parametrize("box", [(5, 5, 0, 40), (5, 5, -5, 40), (5, 5, -8, -5)])
 @pytest.mark.parametrize("offset_loss", ["instance_l1", "l1"])
-def test_a_person_whose_box_has_no_area_leaves_gradients_finite(box, offset_loss):
-    system = System(replace(FULL, offset_loss=offset_loss), SKELETON)
+def test_a_person_whose_box_has_no_area_leaves_gradients_finite(five_joints, box, offset_loss):
+    system = System(replace(FULL, offset_loss=offset_loss), five_joints)
     batch = make_batch()
     batch["boxes_xywh"][0, 0] = box
     targets = system.encode(batch)
@@ -205,8 +200,8 @@ def test_terms_below_the_margin_do_not_count():
     assert float(mean_of_terms(terms, known, 0.1, True)) == pytest.approx((2 + 0.5) / 3)
 
 
-def test_a_loss_beyond_the_limit_becomes_zero():
-    system = System(replace(SMALL, loss_limit=1e-6), SKELETON)
+def test_a_loss_beyond_the_limit_becomes_zero(five_joints):
+    system = System(replace(SMALL, loss_limit=1e-6), five_joints)
     batch = make_batch()
     targets = system.encode(batch)
     outputs = {k: tf.zeros_like(v) for k, v in system.perfect_outputs(targets).items()}
@@ -225,9 +220,11 @@ def test_a_loss_beyond_the_limit_becomes_zero():
         ("spread.1", -100.0, "laplace"),
     ],
 )
-def test_a_loss_beyond_the_limit_has_no_gradient_though_it_be_infinite(part, value, offset_loss):
+def test_a_loss_beyond_the_limit_has_no_gradient_though_it_be_infinite(
+    five_joints, part, value, offset_loss
+):
     options = replace(SMALL, spread=offset_loss == "laplace", offset_loss=offset_loss)
-    system = System(options, SKELETON)
+    system = System(options, five_joints)
     targets = system.encode(make_batch())
     outputs = dict(system.perfect_outputs(targets))
     outputs |= {f"spread.{s}": np.zeros((1, 32, 40, 4), np.float32) for s in (0, 1)}
@@ -270,11 +267,11 @@ def test_impossible_options_are_refused(changes, message):
         replace(SMALL, **changes)
 
 
-def test_the_smallest_picture_has_room_for_as_many_candidates_as_may_be_asked_for():
+def test_the_smallest_picture_has_room_for_as_many_candidates_as_may_be_asked_for(five_joints):
     options = replace(SMALL, candidates=64, stacks=1, peak_search="dense")
     outputs = {"heatmaps.0": np.ones((1, 2, 2, 5), np.float32)}
     outputs["offsets.0"] = np.zeros((1, 2, 2, 4, 2), np.float32)
-    assert System(options, SKELETON).decode(outputs)["peak_scores"].shape == (1, 5, 64)
+    assert System(options, five_joints).decode(outputs)["peak_scores"].shape == (1, 5, 64)
 
 
 @pytest.mark.parametrize(
@@ -284,24 +281,44 @@ def test_the_smallest_picture_has_room_for_as_many_candidates_as_may_be_asked_fo
         ({"size_hw": (500, 512)}, r"Received 500,512; set view.size_hw=512,512"),
     ],
 )
-def test_a_view_that_the_network_cannot_halve_is_refused(changes, message):
-    view = default_view(Options())
-    check_view(Options(), view)
-    check_view(Options(), replace(view, stride=256))
+def test_a_view_that_the_network_cannot_halve_is_refused_by_a_training_and_a_test(
+    five_joints, tmp_path, changes, message
+):
+    options, view = Options(), default_view(Options())
+    job = TrainingJob(
+        people=make_records(1),
+        skeleton=five_joints,
+        recipe=None,
+        system_name="simplepose_v2",
+        options=options,
+        view=replace(view, stride=256),
+        seed=0,
+        config={},
+        **dict.fromkeys(("snapshot_folder", "log_folder", "root"), tmp_path),
+    )
     with pytest.raises(ValueError, match=message):
-        check_view(Options(), replace(view, **changes))
-    told = {f"view.{name}": value for name, value in changes.items()}
+        replace(job, view=replace(view, **changes))
+    metadata = {
+        "system": "simplepose_v2",
+        "options": flatten(options),
+        "skeleton": five_joints.to_dict(),
+        "view": flatten(view),
+    }
+    snapshot = Snapshot(tmp_path / "s.safetensors", {}, metadata, "")
+    assert build_system(snapshot, {})[1] == view
     with pytest.raises(ValueError, match=message):
-        main_config.build_config({"system": "simplepose_v2", **told})
+        build_system(snapshot, {f"view.{name}": value for name, value in changes.items()})
 
 
-def test_limbs_in_parts_stop_a_training_and_are_told_of_a_network_that_is_there(caplog):
-    parts = System(SMALL, replace(SKELETON, limbs=((0, 1), (0, 2))))
+def test_limbs_in_parts_stop_a_training_and_are_told_of_a_network_that_is_there(
+    five_joints, caplog
+):
+    parts = System(SMALL, replace(five_joints, limbs=((0, 1), (0, 2))))
     with pytest.raises(ValueError, match="leaves apart: nose, left_wrist, right_wrist; left_ankle"):
         parts.check_start(pretrained=False)
     parts.check_grouping()
     assert "Limbs must join all joints" in caplog.text
-    System(SMALL, SKELETON).check_start(pretrained=True)
+    System(SMALL, five_joints).check_start(pretrained=True)
 
 
 def test_the_published_view_is_long_edge_640_in_steps_of_128():

@@ -1,20 +1,24 @@
 """Files that are either whole or not there.
 
-Every file is written into a private folder beside its place, `.NAME.XXXXXXXX.unfinished/`, brought
-to the disk, and then moved into place in one step. A reader, or a machine that loses power, sees
-the old file or the new one. A killed writer leaves its private folder behind, by whose name
-`remove_leftovers` knows it.
+Every file is written into a private folder beside its place, brought to the disk, and then moved
+into place in one step. A reader, or a machine that loses power, sees the old file or the new one.
+A killed writer leaves its private folder behind, `.NAME.HOST-PID-PROCESS-N.unfinished/`, whose name
+tells `remove_leftovers` that nobody writes there any more.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
+import platform
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +26,96 @@ import msgspec
 import numpy as np
 
 UNFINISHED = ".unfinished"
+_PRIVATE = re.compile(rf"\..*\.([0-9a-f]{{8}})-(\d{{1,9}})-([0-9a-f]{{4}})-\d+{UNFINISHED}")
 _CHUNK_BYTES = 1 << 20
+_numbers = itertools.count()
 
 
 @contextmanager
-def unfinished_file(path: str | Path) -> Iterator[Path]:
+def unfinished_file(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
     """Lend a path to write to; when the block ends without an error it becomes `path`.
 
     Missing parent folders are made. On an error nothing is left behind, and a file that stood at
     `path` before is unchanged.
 
+    Args:
+        path: of the file.
+        flush: False leaves it to the system when the bytes reach the disk. Pictures are then
+            written some five times as fast, and a machine that loses power may leave empty ones:
+            for those that come by the thousand and that the same command makes again.
+
     Raises:
         OSError: the file cannot be written; one line with the reason and the next step.
     """
     path = Path(path)
-    private = path.parent / f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}"
+    with _private_folder(path) as private:
+        yield private / path.name
+        _settle(private / path.name, path, flush)
+
+
+@contextmanager
+def unfinished_folder(path: str | Path) -> Iterator[Path]:
+    """Lend a path at which to make a folder, which becomes `path` as in `unfinished_file`.
+
+    A folder that stood there is moved aside, and deleted with all that is in it when the new one
+    is in place; the caller makes sure that it may be.
+
+    Raises:
+        OSError: as `unfinished_file`.
+    """
+    path = Path(path)
+    with _private_folder(path) as private:
+        written, former = private / path.name, private / f"{path.name}.former"
+        yield written
+        for entry in (*written.rglob("*"), written):
+            _flush(entry)
+        stood_there = path.exists()
+        if stood_there:
+            os.replace(path, former)
+        try:
+            os.replace(written, path)
+        except OSError:
+            if stood_there:
+                os.replace(former, path)
+            raise
+        _flush(path.parent)
+
+
+@contextmanager
+def _private_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that is gone after the block; errors as `unfinished_file`."""
+    private = path.parent / (
+        f".{path.name}.{_host()}-{os.getpid()}-{_process()}-{next(_numbers)}{UNFINISHED}"
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         private.mkdir()
-        yield private / path.name
-        _settle(private / path.name, path)
+        yield private
     except OSError as error:
         raise OSError(_explain(path, error)) from error
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _settle(written: Path, path: Path) -> None:
+@cache
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+@cache
+def _process() -> str:
+    """Tells this process from earlier ones: the same number is given to many, one by one."""
+    return secrets.token_hex(2)
+
+
+def _settle(written: Path, path: Path, flush: bool) -> None:
     """Bring a file to the disk and move it into place, under the permissions of its folder."""
     os.chmod(written, written.parent.stat().st_mode & 0o666)  # 0o777 less the user's umask
-    _flush(written)
+    if flush:
+        _flush(written)
     os.replace(written, path)
-    _flush(path.parent)
+    if flush:
+        _flush(path.parent)
 
 
 def _flush(path: Path) -> None:
@@ -82,20 +144,46 @@ def _explain(path: Path, error: OSError) -> str:
 
 
 def remove_leftovers(folder: str | Path) -> list[Path]:
-    """Delete what killed writers left in a folder. Call it while nobody else writes there.
+    """Delete what killed writers of this machine left in a folder.
+
+    Whoever still writes there is left alone, and so is what another machine left: nobody here can
+    tell whether it is at work.
 
     Returns:
         The paths that were deleted; none if the folder does not exist.
     """
-    leftovers = sorted(Path(folder).glob(f".*{UNFINISHED}"))
+    leftovers = [path for path in sorted(Path(folder).glob(".*")) if _is_left(path.name)]
     for leftover in leftovers:
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)  # another process may be as quick
     return leftovers
 
 
-def write_bytes_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file in one step; see `unfinished_file` for the errors."""
-    with unfinished_file(path) as unfinished:
+def _is_left(name: str) -> bool:
+    """Whether this is the name of a private folder whose writer has ended."""
+    match = _PRIVATE.fullmatch(name)
+    if not match or match[1] != _host():
+        return False
+    if int(match[2]) == os.getpid():
+        return match[3] != _process()
+    return not _runs(int(match[2]))
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of this number."""
+    if os.name == "nt":  # where `os.kill` would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def write_bytes_atomically(path: str | Path, content: bytes, *, flush: bool = True) -> None:
+    """Write a file in one step; see `unfinished_file` for `flush` and the errors."""
+    with unfinished_file(path, flush=flush) as unfinished:
         unfinished.write_bytes(content)
 
 
@@ -131,12 +219,16 @@ def _from_numpy(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__}")
 
 
-def write_image_atomically(path: str | Path, image_rgb: np.ndarray) -> None:
+def write_image_atomically(
+    path: str | Path, image_rgb: np.ndarray, *, jpeg_quality: int = 95, flush: bool = True
+) -> None:
     """Write a picture in one step, in the format that the file name ends with.
 
     Args:
         path: `.png`, `.jpg` or another ending that OpenCV writes.
         image_rgb: (height, width, 3) uint8, RGB.
+        jpeg_quality: 0 to 100, of a `.jpg`; 95 is OpenCV's.
+        flush: see `unfinished_file`.
 
     Raises:
         ValueError: an unknown ending, or not such an array.
@@ -155,8 +247,16 @@ def write_image_atomically(path: str | Path, image_rgb: np.ndarray) -> None:
             f"A picture's name must end with a known format. Received {path.name}; "
             "use .png or .jpg."
         )
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-    write_bytes_atomically(path, encoded.tobytes())
+    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if is_jpeg else []
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(path.suffix, image_bgr, options)
+    if not done:
+        raise ValueError(
+            f"OpenCV cannot write {image_rgb.shape} pixels as {path.suffix}. Received {path}; "
+            "use .png or .jpg."
+        )
+    write_bytes_atomically(path, encoded.tobytes(), flush=flush)
 
 
 def sha256_of_file(path: str | Path) -> str:
