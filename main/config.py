@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from poseras.check import check_at_least, check_distinct, check_scales
+from poseras.check import check_at_least, check_scales
 from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files
 from poseras.engine.schedule import Schedule
 from poseras.engine.step_settings import OptimizerName, Precision, StepSettings
@@ -28,7 +28,7 @@ from poseras.settings import (
     take_settings,
 )
 from poseras.structures import View
-from poseras.systems import options_module
+from poseras.systems import check_unread, options_module
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FOLDER = PROJECT_ROOT / "main" / "configs"
@@ -83,7 +83,6 @@ class DataConfig:
                 "data.trainset and data.testset must name folders of data/, for example COCO. "
                 f"Received {list(self.trainset)} and {self.testset!r}."
             )
-        check_distinct("data.trainset", self.trainset)
         check_at_least("data", self, 0, "workers min_seen_joints small_area most_pictures")
 
 
@@ -329,7 +328,8 @@ def load_config(
 
     Raises:
         FileNotFoundError: there is no such YAML.
-        ValueError: an unknown key or a wrong value.
+        ValueError: an unknown key or a wrong value; beside `stored`, an assigned option that does
+            nothing.
     """
     if published:
         written = read_published_config(published, report=stored is None)
@@ -339,7 +339,11 @@ def load_config(
     if stored is not None:
         own = {k: v for k, v in written.items() if k == "run" or k.startswith("test.")}
         written = {**_without_default_view(stored), **own}
-    return build_config({**written, **parse_assignments(assignments)})
+    told = parse_assignments(assignments)
+    config = build_config({**written, **told})
+    if stored is not None:  # of a training all options are looked at, when it begins
+        check_unread(config.system, config.options, told)
+    return config
 
 
 def _without_default_view(stored: Mapping[str, Any]) -> dict[str, Any]:

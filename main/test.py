@@ -33,9 +33,8 @@ def find_run(chosen: Namespace) -> tuple[Config, Path]:
     try:
         found = snapshot_choice.find_tested(ROOT, config, chosen.test_epoch, given)
     except FileNotFoundError:
-        main_config.find_test_files(
-            config
-        )  # where both are missing, the data is named: it takes longest to get
+        # Where both are missing, the data is named: it takes longest to get.
+        main_config.find_test_files(config)
         raise
     stored = snapshot_choice.stored_config(found, config)
     return main_config.load_config(chosen.config, chosen.set, stored, chosen.cfg), found
@@ -59,6 +58,7 @@ def run(config: Config, snapshot: Path, files: EvaluationFiles, gpu: str | None)
     test = config.test
     known: dict[str, Any] = {"strategy": strategy, "root": ROOT, "differences": network}
     predictor = load_predictor(loaded, finds_people=not test.true_masks, **known)
+    sequence_tracking.require_sigmas(predictor.skeleton, test.track)
     parts = PartPictures(predictor) if test.draw_parts else None
     others = [
         load_predictor(snapshot_choice.open_snapshot(path, config, ROOT), strategy=strategy)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import command_line
 import config as main_config
 from config import Config
+from poseras.check import check_distinct
 from poseras.data.dataset import choose_skeleton
 from poseras.data.training_samples import load_training_samples
 from poseras.error_lines import one_line_errors
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train_network(config: Config, gpu: str | None, *, resume: bool, draw: int) -> None:
     """Train the network of a config to the end, or draw what it would learn from."""
     recipe, data, test = config.train, config.data, config.test
+    check_distinct("data.trainset", data.trainset)
     skeleton = choose_skeleton(ROOT, data.trainset, data.skeleton)
     sample = options_module(config.system).SAMPLE
     samples, mixture = load_training_samples(

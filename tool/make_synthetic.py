@@ -130,7 +130,7 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
         count: how many people, taken evenly from the first split that there is.
 
     Raises:
-        ValueError: nobody was made.
+        ValueError: nobody was made, or the annotations are damaged.
     """
     import cv2
     import numpy as np
@@ -145,7 +145,12 @@ def draw_sheet(folder: Path, path: Path, count: int = 24) -> None:
     split = next((split for split, file in files.items() if file.is_file()), None)
     if split is None:
         raise ValueError(f"--sheet needs people to draw. Received none in {folder}.")
-    content = json.loads(files[split].read_text(encoding="utf-8"))
+    try:
+        content = json.loads(files[split].read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{files[split]} must be JSON: {error}. Delete it; the same command makes it again."
+        ) from error
     names = {image["id"]: image["file_name"] for image in content["images"]}
     people = [person for person in content["annotations"] if person["bbox"][3] >= SMALLEST_PX]
     chosen = np.linspace(0, len(people) - 1, min(count, len(people))).astype(int)

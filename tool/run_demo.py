@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from poseras.error_lines import one_line_errors
+from poseras.files import write_image_atomically, write_json_atomically
 from poseras.settings import apply_differences, read_differences
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,8 +52,10 @@ class Stages:
 
     def __init__(self, path: Path, inputs: str):
         self._path, self._inputs = path, inputs
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        self.done: dict[str, Any] = known if isinstance(known, dict) else {}
+        try:
+            self.done: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):  # none, or damaged: all is done anew
+            self.done = {}
 
     def run(self, name: str, action: Callable[[], Any], products: tuple[Path, ...] = ()) -> Any:
         """The result of a step, from the last time where nothing changed.
@@ -72,8 +75,6 @@ class Stages:
         result = action()
         seconds = time.monotonic() - started
         self.done[name] = {"key": key, "seconds": round(seconds, 1), "result": result}
-        from poseras.files import write_json_atomically
-
         write_json_atomically(self._path, self.done)
         return result
 
@@ -321,7 +322,6 @@ def draw_sheets() -> list[str]:
     import numpy as np
 
     from poseras.data.dataset import load_dataset
-    from poseras.files import write_image_atomically
     from poseras.visualize import contact_sheet
     from poseras.visualize_sheet import pose_cell
 

@@ -167,6 +167,9 @@ def evaluate(
         selection = replace(selection, rule="coco")  # top-down results are rescored as COCO's
     elif dataset.evaluation != "none" and dataset.evaluation != "pck":
         selection = replace(selection, rule=dataset.evaluation)
+    if test.files.detections is not None:  # of annotated boxes everybody has one
+        advice = "test.box_nms_threshold compares boxes and needs none."
+        tester.tell_lacking_sigmas(test.records, selection, advice)
     predictions = predict(test.records)
     people = tester.select_people(test.records, predictions, selection)
     protocol: dict[str, Any] = {
@@ -296,7 +299,9 @@ def _write_mpii(outcome: Outcome, folder: Path) -> Path:
     submission = folder / "pred_keypoints_mpii_multi.mat"
     mpii_results.write_submission(submission, people, test.table.images, first_pixel)
     if test.files.detections is None:
-        keypoints = mpii_results.gather_by_annotation(people, test.table.annotation_ids)
+        keypoints = mpii_results.gather_by_annotation(
+            people, test.table.annotation_ids, test.files.dataset.skeleton.joint_count
+        )
         mpii_results.write_predictions(folder / "pred.mat", keypoints, first_pixel)
     return folder
 

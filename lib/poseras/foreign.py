@@ -167,6 +167,7 @@ def describe_network(path: str | Path, system: str, settings: Mapping[str, Any])
             raise ValueError(f"Settings of a network begin with options. or view. Received {key}.")
         told[group][name] = value
     options = apply_differences(module.Options(), {**recognised.options, **told["options"]})
+    systems.check_unread(system, options, settings)
     view = apply_differences(module.default_view(options), {**recognised.view, **told["view"]})
     return Network(system, options, view)
 

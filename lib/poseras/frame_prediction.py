@@ -241,6 +241,7 @@ def _look(predictor: Predictor, group: _Group, looking: Looking) -> list[Poses]:
         keypoint_threshold=looking.keypoint_threshold,
         oks_nms_threshold=looking.oks_nms_threshold,
     )
+    tester.tell_lacking_sigmas(group.records, selection)
     people = tester.select_people(group.records, found, selection)
     nobody = People(
         np.zeros((0, predictor.skeleton.joint_count, 2)),

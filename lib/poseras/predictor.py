@@ -321,7 +321,7 @@ def build_system(
         root: of the project, where relative paths among them start.
 
     Raises:
-        ValueError: the metadata lacks a part, or a setting is unknown.
+        ValueError: the metadata lacks a part, or a setting is unknown or does nothing.
     """
     metadata = snapshot.metadata
     missing = [key for key in ("system", "options", "skeleton", "view") if key not in metadata]
@@ -348,6 +348,8 @@ def build_system(
     own = {key: value for key, value in metadata["view"].items() if value != usual.get(key)}
     view = apply_differences(module.default_view(options), {**own, **changed["view"]})
     systems.check_view(name, options, view)
+    before, now = flatten(stored), flatten(options)
+    systems.check_unread(name, options, [f"options.{k}" for k in now if now[k] != before[k]])
     skeleton = Skeleton.from_dict(metadata["skeleton"])
     resources = snapshot.part("resources")
     if options != stored:  # which may name other tables than those of the snapshot

@@ -46,6 +46,23 @@ def require_sequences(files: EvaluationFiles) -> None:
         )
 
 
+def require_sigmas(skeleton: Skeleton, track: str) -> None:
+    """See that poses can be compared, which tells people apart.
+
+    Args:
+        skeleton: of the network.
+        track: the setting `test.track`; `none` asks for nothing.
+
+    Raises:
+        ValueError: the skeleton has no OKS sigmas.
+    """
+    if track != "none" and not skeleton.oks_sigmas:
+        raise ValueError(
+            "test.track compares poses by OKS, so the network's keypoint set must have oks_sigmas. "
+            f"Received {skeleton.name}, which has none; leave test.track at none."
+        )
+
+
 def track_by_settings(outcome: Outcome, *, data: Any, test: Any) -> Outcome:
     """A test on PoseTrack with track ids, scored anew: AP and MOTA of the joints that are written.
 
@@ -107,6 +124,7 @@ def track_sequences(
         ValueError: there are no sequences, or the skeleton has no OKS sigmas.
     """
     require_sequences(test.files)
+    require_sigmas(skeleton, settings.matching)
     images = test.table.images
     path_of_image = dict(zip(images.ids.tolist(), images.paths, strict=True))
     sequences = [

@@ -20,6 +20,7 @@ from .engine.snapshot_lookup import find_snapshot
 from .foreign import Network, explain_misfit, import_checkpoint, is_foreign, recognise
 from .settings import flatten
 from .skeleton import Skeleton
+from .systems import options_module
 
 log = logging.getLogger("poseras")
 
@@ -98,10 +99,12 @@ def find_run(root: Path, run: str) -> Path:
 def stored_config(path: str | Path, config: Any) -> dict[str, Any]:
     """The flat config that a snapshot carries, or that a foreign checkpoint stands for.
 
+    Of a foreign one the view follows from its options, but for what was set by itself.
+
     Args:
         path: of either.
-        config: of the run, a record with `system`; for a foreign checkpoint it gives what the
-            file does not show, such as the input size.
+        config: of the run, a record with `system`, `options` and `view`; for a foreign checkpoint
+            it gives what the file does not show, such as the input size.
 
     Raises:
         FileNotFoundError: the file is not there.
@@ -112,7 +115,10 @@ def stored_config(path: str | Path, config: Any) -> dict[str, Any]:
     recognised = recognise(path, config.system)
     own = {f"options.{key}": value for key, value in recognised.options.items()}
     view = {f"view.{key}": value for key, value in recognised.view.items()}
-    return {**flatten(config), **own, **view}
+    usual = flatten(options_module(config.system).default_view(config.options))
+    follows = {f"view.{key}" for key, value in flatten(config.view).items() if value == usual[key]}
+    rest = {key: value for key, value in flatten(config).items() if key not in follows}
+    return {**rest, **own, **view}
 
 
 def open_snapshot(path: str | Path, config: Any, root: Path) -> Snapshot:

@@ -64,7 +64,7 @@ class TrainingJob:
         mixture: the order of people of several data sets; None shuffles all of them together.
 
     Raises:
-        ValueError: the network cannot look at such views.
+        ValueError: the network cannot look at such views, or an option does nothing.
     """
 
     people: PersonRecords | ImageRecords
@@ -88,6 +88,7 @@ class TrainingJob:
 
     def __post_init__(self) -> None:
         systems.check_view(self.system_name, self.options, self.view)
+        systems.check_unread(self.system_name, self.options)
 
     @property
     def samples_per_epoch(self) -> int:
@@ -145,9 +146,7 @@ def _folders(job: TrainingJob) -> dict[str, Any]:
         "log_folder": job.log_folder,
         "resume": job.resume,
         "validation_pictures": job.validation.test.most_pictures if job.validation else 0,
-        "free_settings": {
-            f"options.{name}" for name in systems.options_module(job.system_name).FREE_OPTIONS
-        },
+        "free_settings": systems.free_settings(job.system_name, job.options),
     }
 
 

@@ -1,5 +1,7 @@
 """YAML as every file of this project is read: YAML 1.2, no key twice, numbers as they were written.
 
+Of YAML 1.1 the merge key `<<` stays, which is widely used.
+
 PyYAML's own reader follows YAML 1.1, in which `off` is False, `12:30` is 750, `012` is 10 and
 `5e-4` is text, and of two equal keys it drops the first without a word.
 """
@@ -17,7 +19,7 @@ class WrittenInt(int):
     """A whole number of a file or a command line.
 
     Attributes:
-        text: as it was written, `+05`.
+        text: as it was written, `+5`.
     """
 
     text: str
@@ -68,6 +70,7 @@ class _WrittenLoader(_Loader):
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", "<<", "<"),
     ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
     (
         "float",

@@ -10,7 +10,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "lib" / "poseras"
 
 FLOOR_0 = {"skeleton", "structures", "picture_augmentation", "geometry", "check", "settings"}
-FLOOR_0 |= {"person_augmentation", "setting_values", "yaml_files", "error_lines", "files"}
+FLOOR_0 |= {
+    "person_augmentation",
+    "setting_values",
+    "yaml_files",
+    "error_lines",
+    "files",
+    "matlab_files",
+}
 FLOOR_1 = {
     "codecs",
     "ops",
@@ -72,8 +79,9 @@ ALLOWED = {
 TENSORFLOW_ROOMS = {"data", "engine", "checkpoints", "ops"}
 #: A layer that takes TensorFlow's kernel where TensorFlow is the backend, and imports it only then.
 TENSORFLOW_KERNELS = {"batch_norm"}
-#: A module of floor 0 that imports OpenCV where it writes a picture, and only then.
-PICTURE_WRITERS = {("files", "cv2")}
+#: Modules of floor 0 that import a library where they write a picture or read a MATLAB file, and
+#: only then.
+LATE_IMPORTS = {("files", "cv2"), ("matlab_files", "scipy")}
 KERAS_ALONE = {"codecs", "losses", "layers", "backbones"}
 OTHER_BACKENDS = {"tensorflow", "tf_keras", "torch", "jax", "jaxlib"}
 
@@ -246,7 +254,7 @@ def test_floor_0_needs_numpy_and_yaml_at_most():
         for path in python_files("lib/poseras")
         for line, package in foreign_imports(path)
         for room in [room_of(module_of(path))]
-        if room in FLOOR_0 and package in heavy and (room, package) not in PICTURE_WRITERS
+        if room in FLOOR_0 and package in heavy and (room, package) not in LATE_IMPORTS
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -4,6 +4,7 @@ import pytest
 
 import command_line
 import config as main_config
+import train
 from poseras.settings import flatten, list_settings
 
 
@@ -65,6 +66,23 @@ def test_test_settings_of_the_yaml_win_over_those_stored_but_its_options_do_not(
     assert config.options.depth == 50 and not config.test.flip_test and config.run == "mine"
 
 
+def test_a_stored_option_that_nothing_reads_is_kept_and_one_that_is_told_is_refused():
+    stored = {**flatten(load()), "options.keep_inside": True, "options.gau.width": 128}
+    config = load("options.decoder=dark", stored=stored)
+    assert config.options.keep_inside and config.options.gau.width == 128
+    assert not load("options.keep_inside=false", stored=stored).options.keep_inside
+    with pytest.raises(ValueError, match="options.gau.width does nothing with the head deconvol"):
+        load("options.gau.width=64", stored=stored)
+
+
+def test_a_data_set_that_stands_twice_stops_a_training_and_no_test():
+    stored = flatten(load("data.trainset=COCO,MPII,COCO"))
+    config = load(stored=stored)
+    assert load("data.trainset=COCO", stored=stored).data.trainset == ("COCO",)
+    with pytest.raises(ValueError, match="data.trainset must name each value once. .* COCO"):
+        train.train_network(config, None, resume=False, draw=0)
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
@@ -102,7 +120,6 @@ def test_test_settings_of_the_yaml_win_over_those_stored_but_its_options_do_not(
         ("seed=-1", "seed must be in 0..4294967295. Received -1"),
         ("seed=4294967296", "seed must be in 0..4294967295"),
         ("data.trainset=[]", "data.trainset and data.testset must name folders"),
-        ("data.trainset=COCO,MPII,COCO", "data.trainset must name each value once. .* COCO"),
         ("run=../x", "run must be a folder name"),
         ("test.evaluator=slow", "test.evaluator must be one of pycocotools, fast, both"),
     ],

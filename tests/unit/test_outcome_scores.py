@@ -1,23 +1,30 @@
 """People found, scored by the protocol of their data set: AI Challenger's real sample."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 import config as main_config
 from poseras.codecs.pairwise_models import measure_statistics
 from poseras.data.ai_challenger import convert_records, list_pictures, read_records
 from poseras.data.annotation import read_split
 from poseras.data.dataset import choose_skeleton, load_dataset, replace_files
-from poseras.data.evaluation_set import EvaluationFiles, EvaluationSet, find_evaluation_files
+from poseras.data.evaluation_set import (
+    EvaluationFiles,
+    EvaluationSet,
+    find_evaluation_files,
+    load_evaluation_set,
+)
 from poseras.data.image_records import require_pictures, training_pictures
 from poseras.data.image_size import measure_pictures
+from poseras.engine import tester
 from poseras.engine.snapshot import Snapshot
-from poseras.evaluation import write_outcome
+from poseras.evaluation import evaluate, write_outcome
 from poseras.image_evaluation import evaluate_by_settings, load_test_pictures, score_pictures
 from poseras.outcome_scores import score_people
 from poseras.predictor import Predictor
@@ -142,6 +149,38 @@ def test_a_test_on_boxes_of_a_detector_that_found_nobody_has_the_score_0(
     assert outcome.protocol["people_looked_for"] == 0
     check_score_of_nobody(outcome, tmp_path)
     assert "Nobody was found on any picture, so everybody annotated is missed." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dataset", "detected", "told"), [("COCO", True, 1), ("COCO", False, 0), ("MPII", False, 0)]
+)
+def test_doubles_are_warned_of_before_anybody_is_looked_for(
+    tmp_path, project_root, caplog, dataset, detected, told
+):
+    tester._warn_of_doubles.cache_clear()
+    boxes = [{"image_id": 5, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.9}] * 2
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    named = {"detections": str(tmp_path / "boxes.json")} if detected else {"use_gt_box": True}
+    files, skeleton = write_one_person(tmp_path, project_root, dataset, **named)
+    test = load_evaluation_set(files, skeleton)
+    if not detected:  # two people whose boxes are annotated
+        test = replace(test, records=test.records.take(np.array([0, 0])))
+    said = []
+
+    def predict(records):
+        said.extend(message for message in caplog.messages if "OKS NMS is off" in message)
+        shape = (len(records), skeleton.joint_count)
+        nowhere = np.zeros(len(records), bool)
+        return tester.Predictions(np.zeros((*shape, 2)), np.zeros(shape), nowhere)
+
+    outcome = evaluate(predict, test, skeleton, selection=tester.Selection(1.0, 1.25))
+    assert len(said) == told and all("test.box_nms_threshold" in message for message in said)
+    assert outcome.protocol["oks_nms_threshold"] == 0
+    write_outcome(outcome, tmp_path / "result")
+    if dataset == "MPII":  # where nobody is found, each annotated person has a row without numbers
+        predictions = loadmat(tmp_path / "result" / "pred.mat")["preds"]
+        assert predictions.shape == (1, 16, 2) and np.isnan(predictions).all()
+        assert outcome.evaluation.stats["Mean"] == 0
 
 
 def test_people_of_a_matlab_file_are_scored_by_pck_and_written(tmp_path, project_root):

@@ -1,8 +1,10 @@
 """Ids for the people of a made-up PoseTrack set, and what tracking makes of its scores."""
 
+import importlib.util
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,7 +16,7 @@ from poseras.data.evaluation_set import EvaluationFiles, find_evaluation_files, 
 from poseras.data.posetrack_release import convert_sequences, read_sequences
 from poseras.evaluation import Outcome, draw_outcome, write_outcome
 from poseras.metrics.posetrack import evaluate_posetrack
-from poseras.sequence_tracking import require_sequences, track_by_settings
+from poseras.sequence_tracking import require_sequences, require_sigmas, track_by_settings
 from poseras.structures import People
 
 #: Everything moves by STEP a frame, and the second person stands where the first one steps to, so
@@ -191,3 +193,27 @@ def test_data_without_sequences_is_refused(project_root, tmp_path):
         ValueError, match="test.track follows .* Received COCO, whose evaluation is"
     ):
         require_sequences(files)
+
+
+def test_a_network_without_sigmas_is_refused_before_it_looks_at_a_picture(
+    found, project_root, monkeypatch
+):
+    spec = importlib.util.spec_from_file_location("test_program", project_root / "main" / "test.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    skeleton = replace(found.skeleton, name="Mine/17", oks_sigmas=())
+    looked, predictor = [], SimpleNamespace(skeleton=skeleton)
+    monkeypatch.setattr(program.snapshot_choice, "open_snapshot", lambda *given: None)
+    monkeypatch.setattr("poseras.predictor.load_predictor", lambda *given, **more: predictor)
+    monkeypatch.setattr(
+        "poseras.image_evaluation.evaluate_by_settings", lambda *given, **more: looked.append(1)
+    )
+    config = main_config.build_config({"test.track": "greedy"})
+    with pytest.raises(
+        ValueError, match="test.track compares .* Received Mine/17, which has none; leave"
+    ):
+        program.run(config, project_root / "snapshot_1.safetensors", found.test.files, None)
+    assert not looked
+    require_sigmas(skeleton, "none")
+    with pytest.raises(ValueError, match="test.track compares"):
+        track(replace(found, skeleton=skeleton))

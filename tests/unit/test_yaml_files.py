@@ -11,6 +11,11 @@ def test_words_and_numbers_are_those_of_yaml_1_2():
     assert parse_yaml(text, "text") == expected
 
 
+def test_a_mapping_may_begin_with_another_one_and_change_it():
+    text = "one: &first {a: 1, b: 2}\ntwo: {<<: *first, b: 3}"
+    assert parse_yaml(text, "text")["two"] == {"a": 1, "b": 3}
+
+
 def test_numbers_are_plain_unless_asked_how_they_were_written():
     assert [type(number) for number in parse_yaml("[1, 1.50]", "text")] == [int, float]
     written = parse_yaml("[+1, 1.50]", "text", as_written=True)

@@ -7,7 +7,6 @@ The models are `spatial_model_cidx_<a>_<b>.mat`, joints counted from 1, a < b.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..files import unfinished_file
+from ..matlab_files import read_matlab
 
 #: Name of the statistics in a folder or an archive.
 STATISTICS_FILE = "pairwise_stats.mat"
@@ -231,10 +231,7 @@ def _read(content: bytes, path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is none.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        return loadmat(io.BytesIO(content))
-    except (MatReadError, ValueError, NotImplementedError, TypeError) as error:
+        return read_matlab(content)
+    except ValueError as error:
         raise ValueError(f"{path} must be a MATLAB file of version 5. {error}.") from error

@@ -65,7 +65,7 @@ def read_metadata(path: Path) -> ReleaseMetadata:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not XML, or lacks file names or cameras.
+        ValueError: it is not XML, or lacks file names or cameras, or those are no numbers.
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -82,7 +82,12 @@ def read_metadata(path: Path) -> ReleaseMetadata:
             f"{path} must hold the elements mapping and w0. Received other XML; take metadata.xml "
             "of the release code 1.1."
         )
-    values = np.array(numbers.strip().strip("[]").replace(",", " ").split(), np.float64)
+    try:
+        values = np.array(numbers.strip().strip("[]").replace(",", " ").split(), np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"w0 of {path} must be numbers: {error}. Unpack the release code again."
+        ) from error
     wanted = 6 * _SUBJECTS * len(CAMERA_IDS) + 9 * len(CAMERA_IDS)
     if len(values) != wanted:
         raise ValueError(f"w0 of {path} must have {wanted} numbers. Received {len(values)}.")

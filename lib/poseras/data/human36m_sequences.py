@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import project_points, world_to_camera
+from ..matlab_files import read_matlab
 
 #: The joints of `pose3d_world` in canonical names, and after them the thorax, which is computed.
 JOINTS_17 = (
@@ -184,12 +185,9 @@ def read_sequence(root: Path, name: SequenceName, stride: int = 1) -> Sequence3D
 
 
 def _load_meta(path: Path) -> Mapping[str, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        return loadmat(path)
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError) as error:
+        return read_matlab(path)
+    except ValueError as error:
         raise ValueError(
             f"{path} cannot be read as a MATLAB file: {error}. Remove its folder and let "
             "tool/human36m2coco.py make it again."

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import enclose_points
+from ..matlab_files import read_matlab
 from ..skeleton import Skeleton, derive_keypoints
 from ..structures import ImageTable
 from .annotation import AnnotationTable, reindex_table
@@ -136,17 +137,14 @@ def read_head_size(path: Path) -> float | None:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     if not path.is_file():
         raise FileNotFoundError(
             f"No annotations at {path}. python tool/mpii_crops.py makes MPII's dataset.mat, "
             "dataset-train.mat and dataset-test.mat; data/README.md shows how others are made."
         )
     try:
-        return loadmat(path)
-    except (MatReadError, ValueError, NotImplementedError, TypeError) as error:
+        return read_matlab(path)
+    except ValueError as error:
         raise ValueError(f"{path} must be a MATLAB file of version 5. {error}.") from error
 
 

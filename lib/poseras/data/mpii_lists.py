@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..matlab_files import read_matlab
 from .conversion import Conversion, require_fields
 from .mpii_conversion import CATEGORY
 from .mpii_release import JOINTS
@@ -72,12 +73,9 @@ def read_head_boxes(path: str | Path, count: int) -> np.ndarray:
     Raises:
         ValueError: it is not such a file, or is that of another list.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        corners = loadmat(path).get("headboxes_src")
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
+        corners = read_matlab(path).get("headboxes_src")
+    except ValueError as error:
         raise ValueError(f"{path} must be a MATLAB 5 file: {error}. Fetch it again.") from error
     shape = None if corners is None else corners.shape
     if shape != (2, 2, count):

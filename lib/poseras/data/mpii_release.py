@@ -6,7 +6,6 @@ CVPR 2014.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..matlab_files import read_matlab
 from .coco_format import pause_collector
 
 Split = Literal["train", "test"]
@@ -97,23 +97,16 @@ def read_release(path: str | Path, *, details: bool = False) -> Release:
 
 def _load_release(path: Path) -> np.ndarray:
     """The variable RELEASE, a struct array."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     if not path.is_file():
         raise FileNotFoundError(
             f"No MPII release at {path}. It is in mpii_human_pose_v1_u12_2.zip of "
             "http://human-pose.mpi-inf.mpg.de; --mat FILE names it elsewhere."
         )
     try:
-        variables = loadmat(path)
-    except (
-        *(MatReadError, NotImplementedError, zlib.error, OSError),
-        *(ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError),
-    ) as error:  # what scipy raises for files of other kinds, and for damaged ones
-        reason = str(error) or type(error).__name__
+        variables = read_matlab(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path} must be a MATLAB 5 file. scipy cannot read it: {reason}. Fetch MPII's release "
+            f"{path} must be a MATLAB 5 file. scipy cannot read it: {error}. Fetch MPII's release "
             "again."
         ) from error
     release = variables.pop("RELEASE", None)

@@ -41,15 +41,17 @@ def attach_space_by_file(
         ValueError: as `space.attach_space`.
     """
     file_of_person = np.searchsorted(table.first_images, records.image_index, side="right") - 1
-    parts = []
-    for number, source in enumerate(table.sources):
-        people = records.take(np.flatnonzero(file_of_person == number))
-        if len(people) or len(table.sources) == 1:
-            parts.append(
-                attach_space(
-                    people, source, dataset, skeleton, box_mm=box_mm, on_bad_sample=on_bad_sample
-                )
-            )
+    parts = [
+        attach_space(
+            records.take(np.flatnonzero(file_of_person == number)),
+            table.sources[number],
+            dataset,
+            skeleton,
+            box_mm=box_mm,
+            on_bad_sample=on_bad_sample,
+        )
+        for number in np.unique(file_of_person).tolist() or [0]  # nobody, as the first file has it
+    ]
     if len(parts) == 1:
         return parts[0]
     image_index = np.concatenate([part.image_index for part in parts])

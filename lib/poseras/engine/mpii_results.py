@@ -33,20 +33,21 @@ def mpii_results(people_of_image: Mapping[int, People]) -> list[dict[str, Any]]:
 
 
 def gather_by_annotation(
-    people_of_image: Mapping[int, People], annotation_ids: np.ndarray
+    people_of_image: Mapping[int, People], annotation_ids: np.ndarray, joint_count: int = 0
 ) -> np.ndarray:
     """The predictions for annotated people, in their order.
 
     Args:
         people_of_image: image id -> people that were looked for in annotated boxes.
         annotation_ids: (annotations,) int64.
+        joint_count: joints of the result where nobody was found.
 
     Returns:
         (annotations, joints, 2) float64, px; NaN for people who were not looked for.
     """
     found = [people for people in people_of_image.values() if people.annotation_ids is not None]
     place = {int(annotation): row for row, annotation in enumerate(annotation_ids)}
-    joints = found[0].keypoints_px.shape[1] if found else 0
+    joints = found[0].keypoints_px.shape[1] if found else joint_count
     gathered = np.full((len(annotation_ids), joints, 2), np.nan)
     for people in found:
         for annotation, keypoints in zip(
@@ -86,8 +87,9 @@ def score_people(
         ids=table.annotation_ids[rows],
     )
     found = [p for p in people_of_image.values() if len(p) and p.annotation_ids is not None]
-    ids = np.concatenate([np.asarray(people.annotation_ids) for people in found])
-    keypoints = np.concatenate([people.keypoints_px for people in found])
+    nobody = np.zeros((0, table.skeleton.joint_count, 2))
+    ids = np.concatenate([np.zeros(0, np.int64), *(p.annotation_ids for p in found)])
+    keypoints = np.concatenate([nobody, *(p.keypoints_px for p in found)])
     return evaluate_pckh(truth, arrange_predictions(truth, ids, keypoints))
 
 

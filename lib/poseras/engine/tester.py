@@ -208,7 +208,10 @@ RESCORING: dict[Rule, str] = {
 
 
 #: Rules by which everybody stays: one person per annotated box.
-_UNSUPPRESSED = ("mpii", "human36m")
+_UNSUPPRESSED: tuple[Rule, ...] = ("mpii", "human36m")
+
+#: What protocols call the rescoring where everybody stays, whatever OKS NMS was asked for.
+UNSUPPRESSED_RESCORING = tuple(RESCORING[rule] for rule in _UNSUPPRESSED)
 
 
 @dataclass(frozen=True)
@@ -221,10 +224,12 @@ class Selection:
         keypoint_threshold: keypoint scores above it make the person's score.
         box_nms_threshold: IoU above which the lower box is dropped; 0 is off.
         oks_nms_threshold: OKS above which the lower person is dropped; 0 is off. It is 0 whatever
-            was asked for without `oks_sigmas`, which the log says, and where everybody stays.
+            was asked for without `oks_sigmas`, and where everybody stays.
         oks_sigmas: one per joint; empty where poses cannot be compared by OKS.
         rule: `coco` scores a person by box and keypoints, `posetrack` by keypoints alone; `mpii`
             and `human36m` score as COCO does, but everybody stays, in the order of the records.
+        lacks_sigmas: OKS NMS was asked for without `oks_sigmas`. It is set here, by nobody else,
+            and outlives another rule.
     """
 
     aspect_ratio: float
@@ -234,21 +239,39 @@ class Selection:
     oks_nms_threshold: float = 0.9
     oks_sigmas: tuple[float, ...] = ()
     rule: Rule = "coco"
+    lacks_sigmas: bool = False
 
     def __post_init__(self) -> None:
         # Decided here, so that it holds before the first picture and stands in the protocol.
-        stays = self.rule in _UNSUPPRESSED
-        if self.oks_nms_threshold and not stays and not self.oks_sigmas:
-            _tell_lacking_sigmas()
-        if stays or not self.oks_sigmas:
+        lacking = not self.oks_sigmas and (self.lacks_sigmas or self.oks_nms_threshold > 0)
+        object.__setattr__(self, "lacks_sigmas", lacking)
+        if self.rule in _UNSUPPRESSED or not self.oks_sigmas:
             object.__setattr__(self, "oks_nms_threshold", 0.0)
 
 
-@functools.cache  # said once: the demo selects anew for every few frames
-def _tell_lacking_sigmas() -> None:
+def tell_lacking_sigmas(records: PersonRecords, selection: Selection, advice: str = "") -> None:
+    """Warn, once in a program, where doubles stay although OKS NMS was asked for.
+
+    That is so where the rule would drop them, the keypoint set has no sigmas, box NMS is off too,
+    and a picture has several boxes to look into.
+
+    Args:
+        records: of the people to look for.
+        selection: that will be made among them.
+        advice: what the user can do, a sentence.
+    """
+    stays = selection.rule in _UNSUPPRESSED or not selection.lacks_sigmas
+    several = len(np.unique(records.image_index)) < len(records)
+    if several and not stays and not selection.box_nms_threshold:
+        _warn_of_doubles(advice)
+
+
+@functools.cache  # the demo selects anew for every few frames, a training for every validation
+def _warn_of_doubles(advice: str) -> None:
     log.warning(
         "The network's keypoint set has no oks_sigmas, by which poses are compared: OKS NMS is "
-        "off, and somebody in two boxes counts twice. test.box_nms_threshold needs none."
+        "off, and somebody in two boxes counts twice.%s",
+        f" {advice}" if advice else "",
     )
 
 

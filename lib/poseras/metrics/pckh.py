@@ -176,10 +176,11 @@ def arrange_predictions(
 
     Returns:
         (people, joints, 2 or 3) float64, NaN for people without a prediction. Predictions for
-        people that the truth leaves out are left out, too.
+        people that the truth leaves out are left out, too. Without any prediction all is NaN.
 
     Raises:
-        ValueError: two predictions are for the same person, none is for any, or lengths differ.
+        ValueError: two predictions are for the same person, none of some is for any, or lengths
+            differ.
     """
     ids, predictions = np.asarray(ids, np.int64), np.asarray(predictions_px, np.float64)
     if predictions.ndim != 3 or len(ids) != len(predictions):
@@ -193,7 +194,7 @@ def arrange_predictions(
             "PCKh compares one prediction with each annotated person. Received several for one; "
             "test on annotated boxes (--set test.use_gt_box=true)."
         )
-    if not np.isin(truth.ids, ids).any():
+    if len(ids) and not np.isin(truth.ids, ids).any():
         raise ValueError(
             "PCKh compares each prediction with the annotated person whose box it was made for. "
             "Received none with an id of the truth; test on annotated boxes "

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
+
+from ..matlab_files import read_matlab
 
 #: Head size over the diagonal of the head box.
 HEAD_FACTOR = 0.6
@@ -189,8 +190,8 @@ def read_gt_valid(path: str | Path) -> PckhTruth:
     if not path.is_file():
         raise FileNotFoundError(f"No PCKh ground truth at {path}. It is MPII's gt_valid.mat.")
     try:
-        content = scipy.io.loadmat(path)
-    except (ValueError, TypeError, NotImplementedError, OSError) as error:
+        content = read_matlab(path)
+    except ValueError as error:
         raise ValueError(f"{path} must be a MATLAB file of version 4 to 7.2: {error}.") from None
     wanted = ("dataset_joints", "pos_gt_src", "jnt_missing", "headboxes_src")
     lacking = [name for name in wanted if name not in content]

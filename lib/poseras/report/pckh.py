@@ -12,6 +12,7 @@ from ..data.annotation import AnnotationTable, read_split
 from ..data.dataset import load_dataset
 from ..data.mpii_annotations import read_first_pixel, read_head_sizes
 from ..engine.mpii_results import score_people
+from ..matlab_files import read_matlab
 from ..metrics.pckh import PckhEvaluation
 from ..structures import People
 from .people import find_known_joints
@@ -45,7 +46,7 @@ def read_pckh(run: Run, root: Path) -> PckhPoses | None:
 
     Raises:
         FileNotFoundError: the dataset is gone.
-        ValueError: `pred.mat` has other people than the annotations.
+        ValueError: `pred.mat` is damaged, or has other people than the annotations.
     """
     dataset = load_dataset(root, str(run.protocol.get("dataset")))
     annotations, path = root / str(run.protocol.get("annotations")), run.folder / "pred.mat"
@@ -81,10 +82,13 @@ def read_pckh(run: Run, root: Path) -> PckhPoses | None:
 
 def _read_predictions(path: Path, table: AnnotationTable) -> np.ndarray:
     """(people, joints, 2), pixels counted from 1."""
-    from scipy.io import loadmat
-
-    content = loadmat(path)
-    predictions = np.asarray(content.get("preds", ()), np.float64)
+    try:
+        predictions = np.asarray(read_matlab(path).get("preds", ()), np.float64)
+    except (ValueError, TypeError) as error:  # the latter where preds holds something else
+        raise ValueError(
+            f"{path} must be a MATLAB 5 file with numbers in preds. scipy cannot read it: "
+            f"{error}. Test the run again."
+        ) from error
     wanted = (len(table), table.skeleton.joint_count, 2)
     if predictions.shape != wanted:
         raise ValueError(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..engine.tester import UNSUPPRESSED_RESCORING
 from .runs import Run
 
 #: What was measured, and results that stand among the protocol.
@@ -31,7 +32,10 @@ _RESULTS = (
     "evaluation.per_action_mm",
     "evaluation.per_axis_mm",
     "evaluation.levels_of_the_paper",
+    "evaluation.people_found",
 )
+#: How the names of more results begin, `PCK@0.1 by joint` and its like.
+_RESULT_PREFIX = "evaluation.PCK@"
 #: Files whose SHA-256 says what they are, wherever they lie.
 _HASHED = "_sha256"
 
@@ -60,7 +64,9 @@ def list_fields(protocol: Mapping[str, Any], *, subject: bool) -> dict[str, Any]
     return {
         name: value
         for name, value in leaves.items()
-        if _begins(name, _SUBJECT) == subject and not _begins(name, _RESULTS)
+        if _begins(name, _SUBJECT) == subject
+        and not _begins(name, _RESULTS)
+        and not name.startswith(_RESULT_PREFIX)
     }
 
 
@@ -75,9 +81,11 @@ def compare_protocols(first: Run, second: Run, *, subject: bool = False) -> list
     fields = [list_fields(run.protocol, subject=subject) for run in (first, second)]
     names = list(dict.fromkeys([*fields[0], *fields[1]]))
     pairs = [(name, (fields[0].get(name), fields[1].get(name))) for name in names]
-    hashed = {name.removesuffix(_HASHED) for name in names if name.endswith(_HASHED)}
+    silent = {name.removesuffix(_HASHED) for name in names if name.endswith(_HASHED)}
+    if all(field.get("rescoring") in UNSUPPRESSED_RESCORING for field in fields):
+        silent.add("oks_nms_threshold")  # nobody went by it, whatever was asked for
     return [
-        Difference(name, pair) for name, pair in pairs if pair[0] != pair[1] and name not in hashed
+        Difference(name, pair) for name, pair in pairs if pair[0] != pair[1] and name not in silent
     ]
 
 

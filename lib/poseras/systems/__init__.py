@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,6 +106,45 @@ def check_view(name: str, options: Any, view: Any) -> None:
             )
     if hasattr(module, "check_view"):
         module.check_view(options, view)
+
+
+def check_unread(name: str, options: Any, told: Collection[str] | None = None) -> None:
+    """Refuse options that do nothing beside the other ones and are not at their defaults.
+
+    What a snapshot holds or a foreign file stands for is nobody's mistake: only what a user chose
+    is looked at.
+
+    Args:
+        name: of the system.
+        options: of the system.
+        told: names of the settings that a user chose, `options.sigma`; None looks at all.
+
+    Raises:
+        ValueError: the first such option.
+    """
+    usual, unread = flatten(options_module(name).Options()), _find_unread(name, options)
+    for key, value in flatten(options).items():
+        looked_at = key in unread and (told is None or f"options.{key}" in told)
+        if looked_at and value != usual[key]:
+            raise ValueError(
+                f"options.{key} does nothing with {unread[key]}; leave it at {usual[key]}. "
+                f"Received {value}."
+            )
+
+
+def free_settings(name: str, options: Any) -> set[str]:
+    """The settings that a run may go on with other values of: its variables depend on none.
+
+    They are `FREE_OPTIONS` of the system, and what nothing reads.
+    """
+    free = options_module(name).FREE_OPTIONS | _find_unread(name, options).keys()
+    return {f"options.{key}" for key in free}
+
+
+def _find_unread(name: str, options: Any) -> dict[str, str]:
+    """Option -> what it does nothing with; nothing for a system that has no such options."""
+    module = options_module(name)
+    return module.find_unread(options) if hasattr(module, "find_unread") else {}
 
 
 def _check(name: str) -> None:

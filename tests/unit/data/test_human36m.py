@@ -315,6 +315,7 @@ def test_metadata_name_files_and_hold_cameras(tmp_path):
         ("<metadata>", "is not XML"),
         ("<metadata/>", "must hold the elements mapping and w0"),
         ("<m><mapping><r/></mapping><w0>[1 2]</w0></m>", "must have 300 numbers. Received 2"),
+        ("<m><mapping><r/></mapping><w0>[1 two]</w0></m>", "w0 of .*metadata.xml must be numbers"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_named(tmp_path, text, message):

@@ -13,6 +13,7 @@ from poseras.data.evaluation_set import (
     find_evaluation_files,
     load_evaluation_set,
 )
+from poseras.data.space_by_file import attach_space_by_file
 from poseras.data.training_samples import load_training_pictures
 from poseras.data.training_set import load_training_parts
 from poseras.image_evaluation import load_test_pictures
@@ -139,6 +140,20 @@ def test_people_of_all_files_are_tested_and_the_origin_names_the_files(
     assert test.origin["more_annotations"] == ["nobody.json", "b.json"]
     if root_box_mm:
         check_space(test.records)
+
+
+def test_boxes_of_a_detector_that_found_nobody_are_tested_on_all_files_in_space(dataset, tmp_path):
+    table = read_split(dataset, "val")
+    (tmp_path / "boxes.json").write_text("[]")
+    named = {"detections": str(tmp_path / "boxes.json")}
+    files = find_evaluation_files(tmp_path, "Own", "val", **named)
+    test = load_evaluation_set(files, dataset.skeleton, root_box_mm=BOX_MM)
+    assert len(test.records) == 0 and len(test.table) == 2
+    nobody = load_evaluation_set(
+        find_evaluation_files(tmp_path, "Own", "val", use_gt_box=True), dataset.skeleton
+    ).records.take(np.zeros(0, int))
+    people = attach_space_by_file(nobody, table, dataset, dataset.skeleton, box_mm=BOX_MM)
+    assert len(people) == 0 and people.space.joints_camera_mm.shape == (0, 3, 3)
 
 
 def test_a_bottom_up_test_looks_at_the_pictures_of_all_files(dataset, tmp_path):

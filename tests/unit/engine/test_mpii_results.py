@@ -105,3 +105,10 @@ def test_people_without_a_known_head_are_left_out_and_those_not_found_are_wrong(
     )
     assert scores.per_joint()["head_top"] == 50
     assert mpii_results.score_people({7: make_people([0])}, make_table(), {}) is None
+
+
+def test_where_nobody_is_found_everybody_is_wrong():
+    heads = {0: 8.0, 1: 8.0, 2: 8.0}
+    for people in ({}, {7: make_people([])}):
+        scores = mpii_results.score_people(people, make_table(), heads)
+        assert set(scores.per_joint().values()) == {0} and scores.counts.tolist() == [3, 2, 3]

@@ -1,10 +1,12 @@
 """Whose people stay, with which score and in which order: one rule per published code."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from poseras import frame_prediction
 from poseras.engine import tester
 from poseras.engine.tester import Predictions, Selection, select_people
 from poseras.structures import ImageTable, PersonRecords
@@ -57,23 +59,59 @@ def test_mpii_keeps_everybody_in_the_order_of_the_boxes():
 
 @pytest.mark.parametrize("rule", ["coco", "posetrack"])
 def test_without_sigmas_everybody_stays_which_is_said_once(rule, caplog):
-    tester._tell_lacking_sigmas.cache_clear()
-    selections = [Selection(0.5, 1.25, rule=rule) for _ in range(3)]
-    # Before anybody is looked for; what the protocol repeats is true.
-    assert [selection.oks_nms_threshold for selection in selections] == [0, 0, 0]
+    tester._warn_of_doubles.cache_clear()
+    records, selection = make_records(), Selection(0.5, 1.25, rule=rule)
+    assert selection.oks_nms_threshold == 0 and not caplog.messages
+    for _ in range(3):
+        tester.tell_lacking_sigmas(records, selection)
     (said,) = caplog.messages
     assert "no oks_sigmas" in said and "OKS NMS is off" in said
-    found = select_people(make_records(), make_predictions(), selections[0])
+    assert said.endswith("somebody in two boxes counts twice.")
+    tester.tell_lacking_sigmas(records, selection, "Go on.")
+    assert caplog.messages[1] == f"{said} Go on."
+    found = select_people(records, make_predictions(), selection)
     assert {image: len(people) for image, people in found.items()} == {9: 3, 4: 1}
 
 
 @pytest.mark.parametrize("rule", ["mpii", "human36m"])
 def test_where_everybody_stays_the_threshold_is_0_with_and_without_sigmas(rule, caplog):
-    tester._tell_lacking_sigmas.cache_clear()
     assert Selection(0.5, 1.25, rule=rule).oks_nms_threshold == 0
     usual = Selection(0.5, 1.25, oks_sigmas=SIGMAS)
     assert usual.oks_nms_threshold == 0.9
     assert replace(usual, rule=rule).oks_nms_threshold == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rule": "mpii"},
+        {"rule": "human36m"},
+        {"box_nms_threshold": 0.5},
+        {"oks_sigmas": SIGMAS},
+    ],
+    ids=str,
+)
+def test_where_no_double_would_be_dropped_nothing_is_said(changes, caplog):
+    tester._warn_of_doubles.cache_clear()
+    records, selection = make_records(), Selection(0.5, 1.25)  # made before its rule is known
+    tester.tell_lacking_sigmas(records, replace(selection, **changes, oks_nms_threshold=0.9))
+    tester.tell_lacking_sigmas(records, Selection(0.5, 1.25, oks_nms_threshold=0.0))
+    tester.tell_lacking_sigmas(records.take(np.array([0, 3])), selection)  # one box a picture
     assert not caplog.messages
-    assert not Selection(0.5, 1.25, oks_nms_threshold=0.0).oks_nms_threshold
-    assert not caplog.messages  # nobody asked for it
+    tester.tell_lacking_sigmas(records, replace(selection, rule="posetrack"))
+    assert caplog.messages
+
+
+def test_the_demo_warns_of_doubles_without_a_setting_that_it_does_not_read(monkeypatch, caplog):
+    tester._warn_of_doubles.cache_clear()
+    nobody = SimpleNamespace(joint_count=2)
+    predictor = SimpleNamespace(
+        skeleton=nobody,
+        predict_batches=lambda *given, **more: make_predictions(),
+        make_selection=lambda **given: Selection(0.5, 1.25, **given),
+    )
+    monkeypatch.setattr(frame_prediction, "describe", lambda people, *given: people)
+    group = SimpleNamespace(frames=[None], records=make_records(), views=None)
+    frame_prediction._look(predictor, group, frame_prediction.Looking())
+    (said,) = caplog.messages
+    assert "OKS NMS is off" in said and "test." not in said

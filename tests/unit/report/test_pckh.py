@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poseras.engine.mpii_results import write_predictions
+from poseras.error_lines import was_raised_by_us
 from poseras.report.page import write_report
 from poseras.report.pckh import read_pckh, score_pictures, show_people
 from poseras.report.runs import read_run
@@ -98,4 +99,22 @@ def test_predictions_of_other_people_are_refused(project, write_pckh_run):
     run = write_pckh_run("one", [3, 3, 3])
     write_predictions(run.folder / "pred.mat", np.zeros((2, 3, 2)), 0)
     with pytest.raises(ValueError, match=r"preds of .* must have shape \(3, 3, 2\).*\(2, 3, 2\)"):
+        read_pckh(run, project.root)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a MATLAB file at all", b"MATLAB 5.0 MAT-file" * 8])
+def test_a_damaged_file_of_predictions_is_named(project, write_pckh_run, content):
+    run = write_pckh_run("one", [3, 3, 3])
+    (run.folder / "pred.mat").write_bytes(content)
+    message = r"pred\.mat must be a MATLAB 5 file.*Test the run again"
+    with pytest.raises(ValueError, match=message) as caught:
+        read_pckh(run, project.root)
+    assert was_raised_by_us(caught.value)
+
+
+def test_half_a_file_of_predictions_is_named(project, write_pckh_run):
+    run = write_pckh_run("one", [3, 3, 3])
+    content = (run.folder / "pred.mat").read_bytes()
+    (run.folder / "pred.mat").write_bytes(content[:-20])
+    with pytest.raises(ValueError, match="scipy cannot read it: .*Test the run again"):
         read_pckh(run, project.root)

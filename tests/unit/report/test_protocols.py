@@ -1,9 +1,13 @@
 """Which fields must be the same where two runs are compared."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from poseras.engine.pck_results import score_people as evaluate_people
+from poseras.engine.tester import RESCORING
 from poseras.report.protocols import (
     Difference,
     compare_protocols,
@@ -12,6 +16,7 @@ from poseras.report.protocols import (
     show_value,
 )
 from poseras.report.runs import Run
+from poseras.structures import ImageTable, People
 
 
 def make_run(name, **protocol):
@@ -56,6 +61,37 @@ def test_a_file_is_known_by_its_hash_not_by_its_place():
     changed = make_run("c", annotations="here.json", annotations_sha256="2")
     assert compare_protocols(first, moved) == []
     assert compare_protocols(first, changed) == [Difference("annotations_sha256", ("1", "2"))]
+
+
+@pytest.mark.parametrize(("rule", "told"), [("mpii", 0), ("human36m", 0), ("coco", 1)])
+def test_the_threshold_of_oks_nms_counts_where_somebody_goes_by_it(rule, told):
+    runs = [make_run(f"{t}", rescoring=RESCORING[rule], oks_nms_threshold=t) for t in (0.9, 0.0)]
+    assert len(compare_protocols(*runs)) == told
+    other = make_run("c", rescoring=RESCORING["coco"], oks_nms_threshold=0.9)
+    named = [difference.field for difference in compare_protocols(runs[1], other)]
+    assert "oks_nms_threshold" in named
+
+
+def test_how_well_people_were_found_is_no_difference_in_the_protocol():
+    def score(shift):
+        people = People(points + shift, np.ones((1, 2)), np.ones(1))
+        return evaluate_people({7: people} if shift < 100 else {}, table).protocol()
+
+    images = ImageTable(np.array([7]), ("a.jpg",), np.zeros((1, 2), int))
+    points = np.array([[[0.0, 0], [50, 90]]])
+    table = SimpleNamespace(
+        keypoints=np.dstack([points, np.full((1, 2), 2)]),
+        iscrowd=np.zeros(1, bool),
+        annotation_ids=np.array([3]),
+        image_index=np.array([0]),
+        images=images,
+    )
+    protocols = [score(shift) for shift in (0, 30, 200)]
+    assert protocols[0] != protocols[1] and protocols[1] != protocols[2]
+    first, *others = [make_run(f"{i}", evaluation=p) for i, p in enumerate(protocols)]
+    assert [compare_protocols(first, other) for other in others] == [[], []]
+    kept = list_fields(first.protocol, subject=False)
+    assert all(f"evaluation.{name}" in kept for name in ("threshold", "matching", "people_scored"))
 
 
 def test_different_protocols_are_refused_field_by_field():

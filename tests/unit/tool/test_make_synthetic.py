@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import make_synthetic
+from poseras.error_lines import was_raised_by_us
 
 needs_bodies = pytest.mark.skipif(
     importlib.util.find_spec("anny") is None,
@@ -78,6 +79,15 @@ def test_a_sheet_of_nobody_ends_with_one_line(tmp_path, capsys):
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--sheet needs people to draw. Received none in" in line
+
+
+def test_damaged_annotations_are_named_before_a_sheet_is_drawn(tmp_path):
+    path = tmp_path / "annotations" / "train.json"
+    path.parent.mkdir()
+    path.write_text('{"images": [')
+    with pytest.raises(ValueError, match=r"train\.json must be JSON: .* Delete it; the") as caught:
+        make_synthetic.draw_sheet(tmp_path, tmp_path / "sheet.png")
+    assert was_raised_by_us(caught.value)
 
 
 def test_as_many_processes_draw_as_there_are_cores_for_this_one(monkeypatch):

@@ -30,6 +30,14 @@ def test_a_step_whose_product_is_gone_is_done_again(tmp_path):
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("content", [b'{"people": {"key"', b"null", b"[1]", b"\xff"])
+def test_a_damaged_memory_is_begun_anew(tmp_path, content):
+    path = tmp_path / "demo.json"
+    path.write_bytes(content)
+    assert run_demo.Stages(path, "one").run("training", lambda: 7) == 7
+    assert json.loads(path.read_text()).keys() == {"training"}
+
+
 def test_a_step_that_failed_is_not_remembered(tmp_path):
     def fail():
         raise SystemExit(2)

@@ -6,9 +6,8 @@ A heatmap cell is `heatmap_stride` view pixels wide, 4 in every published networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from ...check import check_choices, check_positive, check_view_size
 from ...structures import Augmentation, View
@@ -35,9 +34,11 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "udp_discs": ("none",),
     "simcc": ("none", "dark"),
 }
-#: Which of the settings that only some codecs read each one reads; `simcc` is the whole group.
+#: Which of the settings that only some codecs read each one reads; `simcc` is the whole group. The
+#: decoder does not count: who compares decoders leaves the smoothing of `dark` as it is. Nor is
+#: `target_window` among them, which the view reads with every codec.
 CODEC_OPTIONS: dict[str, tuple[str, ...]] = {
-    "heatmap": ("sigma", "target_window", "blur_kernel", "shift_flipped", "zero_nonpositive"),
+    "heatmap": ("sigma", "blur_kernel", "shift_flipped", "zero_nonpositive"),
     "udp": ("sigma", "blur_kernel", "blur_border", "keep_inside", "zero_nonpositive"),
     "udp_discs": ("keep_inside",),
     "simcc": ("simcc", "zero_nonpositive"),
@@ -100,7 +101,8 @@ class Options:
         sigma: of the Gaussian targets in heatmap cells; 0 means 2 cells per 64 rows of the map.
         target_peak: height of the Gaussians; it scales the loss. Microsoft's is 1.
         target_window: of the heatmap codec. `full` draws over the whole map, `three_sigma` cuts as
-            Microsoft does, `exact` does not round the joint to a cell (DARK).
+            Microsoft does, `exact` does not round the joint to a cell (DARK). With `three_sigma`
+            the view keeps joints outside it, whatever the codec.
         loss: `mean_squared` over all cells; `per_joint` is Microsoft's, 0.5 * MSE of each joint,
             averaged over joints; `disc_and_offset` for udp_discs; `divergence` for simcc.
         use_target_weight: whether unlabelled joints are left out of the loss.
@@ -166,7 +168,6 @@ class Options:
         _check_head(self)
         _check_coding(self)
         _check_numbers(self)
-        _check_unread(self)
 
     @property
     def heatmap_stride(self) -> int:
@@ -217,6 +218,25 @@ def check_view(options: Options, view: View) -> None:
             f"are learned and mirrored a little off. Received {view.crop_convention}; leave it at "
             f"{usual}, or choose another options.codec."
         )
+
+
+def find_unread(options: Options) -> dict[str, str]:
+    """The settings that nothing reads beside the other ones, by what they have no meaning with."""
+    unread: dict[str, str] = {}
+    if options.head != "rtmcc":
+        unread["gau"] = f"the head {options.head}"
+    else:
+        unread["final_kernel"] = "the head rtmcc, which has gau.final_kernel"
+    if options.simcc.label != "one_bin":
+        unread["simcc.smoothing"] = f"the label {options.simcc.label}"
+    some = {name for names in CODEC_OPTIONS.values() for name in names}
+    others = some.difference(CODEC_OPTIONS[options.codec])
+    unread |= dict.fromkeys(others, f"the codec {options.codec}")
+    for group in ("gau", "simcc"):
+        if reason := unread.pop(group, ""):
+            members = fields(getattr(options, group))
+            unread |= {f"{group}.{member.name}": reason for member in members}
+    return unread
 
 
 def _check_input(options: Options) -> None:
@@ -306,44 +326,6 @@ def _check_coding(options: Options) -> None:
             "blur_kernel must be an odd number of cells, at least 3, or 0 to follow sigma. "
             f"Received {options.blur_kernel}."
         )
-
-
-def _check_unread(options: Options) -> None:
-    """Settings that nothing reads beside the other ones are left at their defaults."""
-    unread = _find_unread(options)
-    for name, value, usual in _list_values(options):
-        reason = unread.get(name) or unread.get(name.partition(".")[0])
-        if reason and value != usual:
-            raise ValueError(
-                f"{name} does nothing with {reason}; leave it at {usual}. Received {value}."
-            )
-
-
-def _find_unread(options: Options) -> dict[str, str]:
-    """Setting, or group of them -> what it has no meaning for."""
-    unread: dict[str, str] = {}
-    if options.decoder != "dark":
-        smoothing = ("blur_kernel", "blur_border")
-        unread |= dict.fromkeys(smoothing, f"the decoder {options.decoder}")
-    if options.head != "rtmcc":
-        unread["gau"] = f"the head {options.head}"
-    else:
-        unread["final_kernel"] = "the head rtmcc, which has gau.final_kernel"
-    if options.simcc.label != "one_bin":
-        unread["simcc.smoothing"] = f"the label {options.simcc.label}"
-    some = {name for names in CODEC_OPTIONS.values() for name in names}
-    others = some.difference(CODEC_OPTIONS[options.codec])
-    return unread | dict.fromkeys(others, f"the codec {options.codec}")
-
-
-def _list_values(record: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Name, value and default of every setting, of groups those inside."""
-    for one in fields(record):
-        value = getattr(record, one.name)
-        if is_dataclass(value):
-            yield from _list_values(value, f"{one.name}.")
-        else:
-            yield prefix + one.name, value, one.default
 
 
 def _check_numbers(options: Options) -> None:

@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-from poseras.settings import apply_differences, flatten
 from poseras.systems.simple_baselines import SAMPLE, Options, default_view
 from poseras.systems.simple_baselines.options import CODEC_OPTIONS, DECODERS, LOSSES
 
@@ -69,55 +68,6 @@ def test_the_default_view_is_the_published_crop():
 def test_a_broken_rule_is_named_with_what_was_received(differences, message):
     with pytest.raises(ValueError, match=message):
         Options(**differences)
-
-
-UDP = {"codec": "udp", "decoder": "dark"}
-DISCS = {"codec": "udp_discs", "loss": "disc_and_offset", "decoder": "none"}
-VECTORS = {"codec": "simcc", "head": "simcc", "loss": "divergence", "decoder": "none"}
-RTMCC = {**VECTORS, "head": "rtmcc", "head_filters": [], "head_kernels": []}
-
-
-@pytest.mark.parametrize(
-    ("differences", "message"),
-    [
-        ({"keep_inside": True}, "keep_inside does nothing with the codec heatmap; leave it at Fa"),
-        ({"decoder": "dark", "blur_border": "reflect"}, "blur_border .* codec heatmap.*at zero"),
-        ({"blur_kernel": 11}, "blur_kernel .* the decoder quarter; leave it at 0. Received 11"),
-        ({**UDP, "decoder": "none", "blur_kernel": 11}, "blur_kernel .* the decoder none"),
-        ({**UDP, "decoder": "none", "blur_border": "reflect"}, "blur_border .* the decoder none"),
-        ({**UDP, "target_window": "exact"}, "target_window .* codec udp; leave it at full. Rec"),
-        ({**UDP, "shift_flipped": False}, "shift_flipped .* codec udp; leave it at True"),
-        ({**DISCS, "sigma": 2}, "sigma does nothing with the codec udp_discs; leave it at 0.0"),
-        ({**DISCS, "target_window": "three_sigma"}, "target_window .* codec udp_discs"),
-        ({**DISCS, "zero_nonpositive": True}, "zero_nonpositive .* codec udp_discs"),
-        ({**VECTORS, "sigma": 2}, "^sigma does nothing with the codec simcc"),
-        ({**VECTORS, "decoder": "dark", "blur_kernel": 11}, "blur_kernel .* the codec simcc"),
-        ({**VECTORS, "simcc.smoothing": 0.2}, "simcc.smoothing .* label gaussian; leave it at 0.1"),
-        ({**VECTORS, "gau.width": 128}, "gau.width .* the head simcc; leave it at 256. Received 1"),
-        ({**RTMCC, "final_kernel": 3}, "final_kernel .* rtmcc, which has gau.final_kernel"),
-        ({"simcc.beta": 1}, "simcc.beta does nothing with the codec heatmap; leave it at 10.0"),
-        ({"gau.rotary": True}, "gau.rotary does nothing with the head deconvolution"),
-    ],
-)
-def test_a_setting_that_nothing_reads_is_refused(differences, message):
-    with pytest.raises(ValueError, match=message):
-        apply_differences(Options(), differences)
-
-
-@pytest.mark.parametrize(
-    "differences",
-    [
-        {"decoder": "dark", "blur_kernel": 11, "target_window": "exact", "shift_flipped": False},
-        {**UDP, "sigma": 2, "blur_kernel": 11, "blur_border": "reflect", "keep_inside": True},
-        {**UDP, "zero_nonpositive": True},
-        {**DISCS, "keep_inside": True},
-        {**VECTORS, "simcc.label": "one_bin", "simcc.smoothing": 0.2, "simcc.beta": 1},
-        {**RTMCC, "gau.width": 128, "zero_nonpositive": True},
-    ],
-)
-def test_a_setting_that_is_read_is_taken(differences):
-    taken = flatten(apply_differences(Options(), differences))
-    assert {name: taken[name] for name in differences} == differences
 
 
 def test_the_tables_of_codecs_name_the_same_ones_and_settings_that_exist():
