@@ -31,16 +31,13 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_a_value_error(tmp_path):
 
 
 def test_damage_of_whatever_kind_is_a_value_error(content):
-    random = np.random.default_rng(0)
     kinds = set()
-    for _ in range(300):
-        damaged = bytearray(content[: random.integers(100, len(content) + 1)])
-        damaged[random.integers(120, max(121, len(damaged))) % len(damaged)] ^= (
-            1 << random.integers(8)
-        )
+    spoiled = [content[:length] for length in range(0, len(content), 5)]
+    spoiled.append(content[:150] + bytes([content[150] ^ 255]) + content[151:])
+    for damaged in spoiled:
         try:
-            read_matlab(bytes(damaged))
+            read_matlab(damaged)
         except ValueError as error:
             assert str(error)
             kinds.add(type(error.__cause__).__name__)
-    assert len(kinds) > 2
+    assert len(kinds) > 2, kinds
