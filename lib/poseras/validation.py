@@ -14,7 +14,6 @@ from .data.annotation import AnnotationTable
 from .data.evaluation_set import EvaluationFiles, load_evaluation_set
 from .data.first_pictures import keep_first_pictures
 from .engine.snapshot import Snapshot
-from .engine.tester import Selection
 from .engine.training_loop import Validate
 from .engine.workers import local_strategy
 from .evaluation import Outcome, evaluate
@@ -97,17 +96,13 @@ def _make_person_validation(
             "Validation on MPII is PCKh, which compares people with the annotations whose boxes "
             "they were looked for in. Received detections; --set test.use_gt_box=true."
         )
-    height, width = job.view.size_hw
-    selection = Selection(
-        aspect_ratio=width / height,
-        margin=job.view.margin,
-        keypoint_threshold=test.keypoint_threshold,
-        box_nms_threshold=test.box_nms_threshold,
-        oks_nms_threshold=test.oks_nms_threshold,
-        oks_sigmas=system.skeleton.oks_sigmas,
-    )
 
     def measure(predictor: Predictor) -> Outcome:
+        selection = predictor.make_selection(
+            keypoint_threshold=test.keypoint_threshold,
+            box_nms_threshold=test.box_nms_threshold,
+            oks_nms_threshold=test.oks_nms_threshold,
+        )
         predict = partial(
             predictor.predict_records,
             flip_test=test.flip_test,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,6 @@ from .image_table import find_images, mark_doubled, tabulate_images
 from .joined_annotations import join_tables
 
 logger = logging.getLogger("poseras")
-
-#: Of an `AnnotationTable`, one value per row.
-_COLUMNS: tuple[str, ...] = ("annotation_ids", "image_index", "boxes_xywh", "areas", "area_given")
-_COLUMNS += ("keypoints", "num_keypoints", "iscrowd")
 
 
 @dataclass(frozen=True)
@@ -88,11 +84,17 @@ class AnnotationTable:
         """All files."""
         return (self.source, *self.more_sources)
 
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The arrays with one value per row, by name."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in values if isinstance(value, np.ndarray)}
+
     def take(self, rows: np.ndarray) -> AnnotationTable:
         """Some rows, in that order; the table of images stays whole."""
         segmentations = self.segmentations
         kept = segmentations and tuple(segmentations[row] for row in rows)
-        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        columns: dict[str, Any] = {name: column[rows] for name, column in self.columns.items()}
         return replace(self, **columns, segmentations=kept)
 
     def segmentation(self, row: int) -> Any:

@@ -210,8 +210,6 @@ def load_evaluation_set(
         ValueError: a file is not what it should be, none of its people can be tested, or
             PoseTrack's files are of different label versions.
     """
-    if root_box_mm and files.detections is None:
-        return _load_in_space(files, skeleton, root_box_mm, on_bad_sample)
     table = read_split(
         files.dataset,
         files.split,
@@ -219,6 +217,8 @@ def load_evaluation_set(
         annotations=files.all_annotations,
         on_bad_sample=on_bad_sample,
     )
+    if root_box_mm and files.detections is None:
+        return _load_in_space(table, files, skeleton, root_box_mm, on_bad_sample)
     origin = describe_annotations(files)
     sequences = None
     if files.sequences is not None:
@@ -250,19 +250,13 @@ def load_evaluation_set(
 
 
 def _load_in_space(
+    table: AnnotationTable,
     files: EvaluationFiles,
     skeleton: Skeleton,
     box_mm: tuple[float, float],
     on_bad_sample: OnBadSample,
 ) -> EvaluationSet:
     """Every annotated person, with what their file knows of them in space."""
-    table = read_split(
-        files.dataset,
-        files.split,
-        skeleton=skeleton,
-        annotations=files.all_annotations,
-        on_bad_sample=on_bad_sample,
-    )
     people = attach_space_by_file(
         annotated_persons(table),
         table,

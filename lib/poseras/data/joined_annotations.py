@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +39,8 @@ def join_tables(tables: Sequence[AnnotationTable]) -> AnnotationTable:
         replace(table, image_index=(table.image_index + first).astype(np.int32))
         for table, first in zip(tables, first_images, strict=True)
     ]
-    names = [field.name for field in fields(tables[0])]
     columns: dict[str, Any] = {
-        name: np.concatenate([getattr(table, name) for table in moved])
-        for name in names
-        if isinstance(getattr(tables[0], name), np.ndarray)
+        name: np.concatenate([getattr(table, name) for table in moved]) for name in moved[0].columns
     }
     outlines = [table.segmentations for table in tables if table.segmentations is not None]
     return replace(

@@ -42,7 +42,7 @@ def append_test(
     """
     number = _NUMBERED.match(Path(str(protocol.get("snapshot", ""))).name)
     line = {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "epoch": int(number[1]) if number else None,
         **{name: protocol[name] for name in _FROM_PROTOCOL if name in protocol},
         "metrics": {name: float(value) for name, value in metrics.items()},

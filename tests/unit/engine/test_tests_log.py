@@ -29,7 +29,9 @@ def test_each_test_is_a_line_while_metrics_json_is_the_latest(tmp_path):
     assert all(first[name] == PROTOCOL[name] for name in ("dataset", "split", "detections"))
     assert second["snapshot"] == other["snapshot"] and second["boxes"] == "annotated"
     assert (second["epoch"], second["metrics"], second["settings"]) == (None, {"AP": 0.6}, {})
-    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(first["time"])
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(
+        first["time"]
+    )
     assert abs(age.total_seconds()) < 600
 
 
